@@ -1,0 +1,60 @@
+# One word a job, the same word in CI. `make run` works on a bare Debian or Ubuntu with Python 3.11+.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+EXTENSIONS := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/local/go/bin
+
+.PHONY: setup run check test bench docs build debug docker-build-fs
+
+setup: $(VENV)/.installed   ## compile and install into .venv
+
+run: setup                  ## serve on 127.0.0.1:8080 into ./data
+	@mkdir -p data
+	@FILELOFT_BIND=$${FILELOFT_BIND:-127.0.0.1:8080} FILELOFT_DATA_DIR=$${FILELOFT_DATA_DIR:-data} \
+		exec $(BIN)/fileloft-fast
+
+check: $(VENV)/.dev         ## everything that reads the code without running it
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m mypy.stubtest fileloft_fast.dataplane
+	cython-lint ext
+	lint-imports
+	codespell
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+test: $(VENV)/.test         ## every test, real clients included
+	pytest
+
+bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
+	pytest benchmarks --benchmark-only
+
+docs: $(VENV)/.dev          ## the documentation, into site/
+	mkdocs build --strict
+
+build: $(VENV)/.dev         ## wheel and sdist, into dist/
+	python -m build
+
+debug: $(VENV)/.dev         ## recompile in place with assertions and without optimisation
+	FILELOFT_BUILD=debug python setup.py --quiet build_ext --inplace --force
+
+docker-build-fs:            ## the image of the fs backend
+	docker build --target fs --tag fileloft-fast:fs --tag fileloft-fast:latest .
+
+$(VENV)/.made: .ci/system-packages
+	@.ci/system-packages build "$(PYTHON)"
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(PIP) install 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made $(EXTENSIONS)
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.installed
+	@.ci/system-packages $(if $(filter test,$*),test,build) "$(PYTHON)"
+	$(PIP) install --group $*
+	@touch $@

@@ -1,0 +1,20 @@
+"""Running checksums that a thread without the GIL can feed."""
+
+from libc.stdint cimport uint32_t
+
+
+ctypedef void (*Absorb)(Hash* hash, const unsigned char* data, size_t length) noexcept nogil
+
+# The state of one checksum. Whoever holds Digest.busy may call absorb, and nobody else.
+ctypedef struct Hash:
+    Absorb absorb
+    void* context        # EVP_MD_CTX, XXH3_state_t, or NULL for a crc
+    uint32_t crc
+
+cdef class Digest:
+    cdef Hash hash
+    cdef readonly str algorithm
+    cdef const void* method      # EVP_MD, or NULL
+    cdef bint busy               # a thread without the GIL updates it
+
+    cdef int require_idle(self) except -1        # raises RuntimeError while it is busy

@@ -1,0 +1,248 @@
+"""The checksums of tus: one class, eight algorithms, three sources.
+
+sha1, sha256, sha512 and md5 are libcrypto's; xxh3-64 and xxh128 are compiled in from the system's
+xxhash.h (XXH_INLINE_ALL), since the library is not on every machine that a wheel goes to; the crcs
+are ours. Each is compared with a second source at import, and only what agrees is offered.
+"""
+
+import hashlib
+import logging
+
+import xxhash as xxhash_package
+
+from libc.stdint cimport uint64_t
+
+from fileloft_fast.dataplane.crc cimport crc32_update, crc32c_update
+
+
+cdef extern from "<openssl/evp.h>" nogil:
+    ctypedef struct EVP_MD
+    ctypedef struct EVP_MD_CTX
+    const EVP_MD* EVP_get_digestbyname(const char* name)
+    EVP_MD_CTX* EVP_MD_CTX_new()
+    void EVP_MD_CTX_free(EVP_MD_CTX* context)
+    int EVP_MD_CTX_copy_ex(EVP_MD_CTX* target, const EVP_MD_CTX* source)
+    int EVP_DigestInit_ex(EVP_MD_CTX* context, const EVP_MD* method, void* engine)
+    int EVP_DigestUpdate(EVP_MD_CTX* context, const void* data, size_t length)
+    int EVP_DigestFinal_ex(EVP_MD_CTX* context, unsigned char* result, unsigned int* length)
+
+cdef extern from * nogil:
+    """
+    #define XXH_INLINE_ALL
+    #include <xxhash.h>
+    """
+    ctypedef struct XXH3_state_t
+    ctypedef struct XXH128_hash_t:
+        pass
+    ctypedef struct XXH128_canonical_t:
+        unsigned char digest[16]
+    ctypedef struct XXH64_canonical_t:
+        unsigned char digest[8]
+    XXH3_state_t* XXH3_createState()
+    int XXH3_freeState(XXH3_state_t* state)
+    int XXH3_64bits_reset(XXH3_state_t* state)
+    int XXH3_64bits_update(XXH3_state_t* state, const void* data, size_t length)
+    uint64_t XXH3_64bits_digest(const XXH3_state_t* state)
+    int XXH3_128bits_reset(XXH3_state_t* state)
+    int XXH3_128bits_update(XXH3_state_t* state, const void* data, size_t length)
+    XXH128_hash_t XXH3_128bits_digest(const XXH3_state_t* state)
+    void XXH64_canonicalFromHash(XXH64_canonical_t* target, uint64_t hash)
+    void XXH128_canonicalFromHash(XXH128_canonical_t* target, XXH128_hash_t hash)
+
+
+cdef enum:
+    GIL_RELEASE_BYTES = 16384     # sha1 takes 10 us here, fifty times the lock's round trip
+
+cdef dict SIZES = {
+    "sha1": 20, "sha256": 32, "sha512": 64, "md5": 16,
+    "crc32": 4, "crc32c": 4, "xxh3-64": 8, "xxh128": 16,
+}
+
+
+# EVP_DigestUpdate and XXH3_*_update fail only for a context that was never initialised.
+cdef void _absorb_evp(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    EVP_DigestUpdate(<EVP_MD_CTX*>hash.context, data, length)
+
+
+cdef void _absorb_xxh64(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    XXH3_64bits_update(<XXH3_state_t*>hash.context, data, length)
+
+
+cdef void _absorb_xxh128(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    XXH3_128bits_update(<XXH3_state_t*>hash.context, data, length)
+
+
+cdef void _absorb_crc32(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    hash.crc = crc32_update(hash.crc, data, length)
+
+
+cdef void _absorb_crc32c(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    hash.crc = crc32c_update(hash.crc, data, length)
+
+
+cdef bytes _finish_evp(Hash* hash):
+    cdef unsigned char result[64]
+    cdef unsigned int length = 0
+    cdef EVP_MD_CTX* copy = EVP_MD_CTX_new()
+    if copy == NULL:
+        raise MemoryError
+    if EVP_MD_CTX_copy_ex(copy, <EVP_MD_CTX*>hash.context) == 1:
+        EVP_DigestFinal_ex(copy, result, &length)
+    EVP_MD_CTX_free(copy)
+    if length == 0:
+        raise RuntimeError("libcrypto could not finish a checksum")
+    return result[:length]
+
+
+cdef bytes _finish_xxh64(Hash* hash):
+    cdef XXH64_canonical_t result
+    XXH64_canonicalFromHash(&result, XXH3_64bits_digest(<XXH3_state_t*>hash.context))
+    return result.digest[:8]
+
+
+cdef bytes _finish_xxh128(Hash* hash):
+    cdef XXH128_canonical_t result
+    XXH128_canonicalFromHash(&result, XXH3_128bits_digest(<XXH3_state_t*>hash.context))
+    return result.digest[:16]
+
+
+cdef class Digest:
+    """A running checksum of one algorithm.
+
+    Not for two threads at once; while the engine updates it every method raises RuntimeError.
+    ``digest()`` may be called repeatedly and does not end the run. Raises ValueError for an unknown
+    algorithm and for one that libcrypto refuses (FIPS).
+    """
+
+    def __init__(self, str algorithm not None):
+        if self.algorithm is not None:
+            raise RuntimeError("a Digest is initialised once")
+        if algorithm not in SIZES:
+            raise ValueError(f"unknown checksum algorithm {algorithm!r}")
+        if algorithm == "crc32":
+            self.hash.absorb = _absorb_crc32
+        elif algorithm == "crc32c":
+            self.hash.absorb = _absorb_crc32c
+        elif algorithm == "xxh3-64" or algorithm == "xxh128":
+            self.hash.absorb = _absorb_xxh64 if algorithm == "xxh3-64" else _absorb_xxh128
+            self.hash.context = XXH3_createState()
+            if self.hash.context == NULL:
+                raise MemoryError
+        else:
+            self.hash.absorb = _absorb_evp
+            self.method = EVP_get_digestbyname(algorithm.encode())
+            self.hash.context = EVP_MD_CTX_new()
+            if self.hash.context == NULL:
+                raise MemoryError
+        self.algorithm = algorithm
+        self.reset()
+
+    def __dealloc__(self):
+        if self.hash.absorb == _absorb_evp:
+            EVP_MD_CTX_free(<EVP_MD_CTX*>self.hash.context)
+        elif self.hash.context != NULL:
+            XXH3_freeState(<XXH3_state_t*>self.hash.context)
+
+    cdef int require_idle(self) except -1:
+        if self.busy or self.algorithm is None:
+            raise RuntimeError("the engine is updating this digest")
+        return 0
+
+    def reset(self):
+        """Begin anew, as if nothing had been added."""
+        self.require_idle()
+        if self.hash.absorb == _absorb_evp:
+            if self.method == NULL or EVP_DigestInit_ex(
+                <EVP_MD_CTX*>self.hash.context, <const EVP_MD*>self.method, NULL
+            ) != 1:
+                raise ValueError(f"libcrypto refuses {self.algorithm}")
+        elif self.hash.absorb == _absorb_xxh64:
+            XXH3_64bits_reset(<XXH3_state_t*>self.hash.context)
+        elif self.hash.absorb == _absorb_xxh128:
+            XXH3_128bits_reset(<XXH3_state_t*>self.hash.context)
+        self.hash.crc = 0
+
+    def update(self, const unsigned char[::1] data not None):
+        """Add *data*. Releases the GIL for 16 KiB and more."""
+        cdef size_t length = <size_t>data.shape[0]
+        self.require_idle()
+        if length == 0:
+            pass                  # &data[0] of an empty view is not an address
+        elif length < GIL_RELEASE_BYTES:
+            self.hash.absorb(&self.hash, &data[0], length)
+        else:
+            self.busy = True
+            with nogil:
+                self.hash.absorb(&self.hash, &data[0], length)
+            self.busy = False
+
+    def digest(self):
+        """Return the checksum of what was added so far, most significant byte first."""
+        self.require_idle()
+        if self.hash.absorb == _absorb_evp:
+            return _finish_evp(&self.hash)
+        if self.hash.absorb == _absorb_xxh64:
+            return _finish_xxh64(&self.hash)
+        if self.hash.absorb == _absorb_xxh128:
+            return _finish_xxh128(&self.hash)
+        return int(self.hash.crc).to_bytes(4, "big")
+
+
+def digest_of(str algorithm not None, const unsigned char[::1] data not None):
+    """Return the checksum of *data* by a second source: hashlib, the xxhash package, our crcs.
+
+    Releases the GIL for large data. Raises ValueError for an unknown algorithm.
+    """
+    if algorithm not in SIZES:
+        raise ValueError(f"unknown checksum algorithm {algorithm!r}")
+    if algorithm == "xxh3-64":
+        return xxhash_package.xxh3_64_digest(data)
+    if algorithm == "xxh128":
+        return xxhash_package.xxh3_128_digest(data)
+    if algorithm == "crc32" or algorithm == "crc32c":
+        running = Digest(algorithm)
+        running.update(data)
+        return running.digest()
+    return hashlib.new(algorithm, data).digest()
+
+
+def digest_size(str algorithm not None):
+    """Return how many bytes a checksum of *algorithm* has; ValueError for an unknown one."""
+    try:
+        return SIZES[algorithm]
+    except KeyError:
+        raise ValueError(f"unknown checksum algorithm {algorithm!r}") from None
+
+
+# The check values of the CRC catalogue, of "123456789".
+cdef dict CRC_CHECKS = {"crc32": 0xCBF43926, "crc32c": 0xE3069283}
+
+
+def _agrees(str algorithm):
+    """Return whether the streaming kernel, fed in uneven pieces, gives what the second source gives."""
+    sample = bytes([(i * 7 + i // 251) & 255 for i in range(20011)])
+    running = Digest(algorithm)
+    for start, end in ((0, 1), (1, 8), (8, 9000), (9000, 20011)):
+        running.update(sample[start:end])
+    if running.digest() != digest_of(algorithm, sample):
+        return False
+    if algorithm in CRC_CHECKS:
+        return digest_of(algorithm, b"123456789") == CRC_CHECKS[algorithm].to_bytes(4, "big")
+    return True
+
+
+def _working():
+    """Return the algorithms that pass the self-test; say which do not and why."""
+    passed = []
+    for algorithm in SIZES:
+        try:
+            if not _agrees(algorithm):
+                raise RuntimeError("its kernel disagrees with the second source")
+        except (ValueError, RuntimeError) as reason:
+            logging.getLogger(__name__).warning("checksum %s is not offered: %s", algorithm, reason)
+        else:
+            passed.append(algorithm)
+    return tuple(passed)
+
+
+ALGORITHMS = _working()

@@ -1,0 +1,1 @@
+"""fileloft-fast: a drop-in tus upload endpoint at native speed."""

@@ -1,0 +1,72 @@
+"""``check``: the effective settings with their sources, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fileloft_fast.config import problems, read_settings, readings, unknown_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from fileloft_fast.config import Reading
+
+
+def check(env: Mapping[str, str]) -> int:
+    """Print the settings of *env*, then a line for each thing wrong; return 0 where nothing is."""
+    for reading in readings(env).values():
+        if reading.problem is None:
+            sys.stdout.write(f"{render_reading(reading)}\n")
+    for variable in unknown_variables(env):
+        sys.stdout.write(f"warning: {variable}: not a setting of this version; ignored\n")
+    wrong = [str(problem) for problem in problems(env)]
+    if not wrong:
+        settings = read_settings(env)
+        wrong = list(data_problems(Path(settings.data_dir), settings.min_free_bytes))
+    for line in wrong:
+        sys.stdout.write(f"error: {line}\n")
+    sys.stdout.write("not fit to serve\n" if wrong else "ok\n")
+    return 1 if wrong else 0
+
+
+def render_reading(reading: Reading) -> str:
+    """Return one line: the variable, its effective value and where that came from."""
+    row, source = reading.row, reading.source
+    if not source:
+        return f"{row.variable} = {row.default or '(none)'}  # default"
+    return f"{row.variable} = {render_value(reading.value)}  # environment, {source}"
+
+
+def render_value(value: object) -> str:
+    """Return *value* as one would write it into the variable; sizes as plain bytes."""
+    match value:
+        case bool():
+            return "1" if value else "0"
+        case tuple():
+            return ",".join(map(str, value))
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def data_problems(directory: Path, min_free_bytes: int) -> Iterator[str]:
+    """Yield what keeps *directory* from taking uploads; leaves nothing behind in it.
+
+    A directory that does not exist is made at the start, so its nearest parent is asked instead.
+    """
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    try:
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            space = os.fstatvfs(probe.fileno())
+    except OSError as error:
+        yield f"FILELOFT_DATA_DIR: cannot write to {directory}: {error.strerror}"
+        return
+    free = space.f_bavail * space.f_frsize
+    if free < min_free_bytes:
+        yield f"FILELOFT_MIN_FREE: {directory} has {free} bytes free, less than {min_free_bytes}"

@@ -1,0 +1,18 @@
+"""⑤ The compiled engine, as the rest of the project sees it; nothing else imports it directly."""
+
+from __future__ import annotations
+
+from fileloft_fast.dataplane.digest import ALGORITHMS, Digest, digest_of, digest_size
+from fileloft_fast.dataplane.engine import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine, Transfer
+
+__all__ = [
+    "ALGORITHMS",
+    "SYNC_DATA",
+    "SYNC_NAME",
+    "SYNC_NONE",
+    "Digest",
+    "Engine",
+    "Transfer",
+    "digest_of",
+    "digest_size",
+]

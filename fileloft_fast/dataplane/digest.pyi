@@ -1,0 +1,43 @@
+"""Running checksums that the engine can feed without the GIL."""
+
+from typing import Final, final
+
+from typing_extensions import Buffer  # collections.abc has it from Python 3.12 on
+
+ALGORITHMS: Final[tuple[str, ...]]
+"""The names that passed the self-test at import, in the order in which they are advertised.
+
+Of sha1, sha256, sha512, md5, crc32, crc32c, xxh3-64 and xxh128."""
+
+@final
+class Digest:
+    """A running checksum of one algorithm.
+
+    Not for two threads at once. While the engine updates it (``Engine.write``, ``Engine.receive``)
+    and while another thread is inside ``update`` every method raises RuntimeError.
+    Raises ValueError for an unknown algorithm and for one that libcrypto refuses (FIPS).
+    """
+
+    @property
+    def algorithm(self) -> str: ...
+    def __init__(self, algorithm: str) -> None: ...
+    def update(self, data: Buffer) -> None:
+        """Add *data* (contiguous bytes). Releases the GIL for 16 KiB and more."""
+
+    def digest(self) -> bytes:
+        """Return the checksum of what was added so far; may be called repeatedly.
+
+        Most significant byte first for crc32, crc32c, xxh3-64 and xxh128 (their canonical form).
+        """
+
+    def reset(self) -> None:
+        """Begin anew, as if nothing had been added."""
+
+def digest_of(algorithm: str, data: Buffer) -> bytes:
+    """Return the checksum of *data* from a second source: hashlib, the xxhash package, our crcs.
+
+    Releases the GIL for large data. Raises ValueError for an unknown algorithm.
+    """
+
+def digest_size(algorithm: str) -> int:
+    """Return how many bytes a checksum of *algorithm* has; ValueError for an unknown one."""

@@ -1,0 +1,215 @@
+"""File jobs and transfers on native threads that never take the GIL.
+
+A file is named by (directory descriptor, name): no long path walks, and symbolic links are never
+followed. A name is bytes without a slash or a zero byte (ValueError). Every method returns at once;
+a future fails with OSError that has exactly the kernel's errno. Call from the loop's thread only,
+and not after a fork: the threads stay behind in the parent.
+"""
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Iterable
+from typing import Final, final
+
+from fileloft_fast.dataplane.digest import Digest
+from fileloft_fast.dataplane.dispatch import Dispatcher
+
+SYNC_NONE: Final[int]
+"""The kernel writes when it likes."""
+
+SYNC_DATA: Final[int]
+"""fdatasync of the files."""
+
+SYNC_NAME: Final[int]
+"""And fsync of the directory: a new name survives a power cut too."""
+
+@final
+class Transfer:
+    """A running receive or send."""
+
+    @property
+    def done(self) -> Future[int]:
+        """Resolve with ``moved`` when it is over; never fails, see ``errno``."""
+
+    @property
+    def moved(self) -> int:
+        """Bytes that are in the file (the prefix included) or were given to the socket, live.
+
+        Of a receive it may lag by what the low-water mark holds back in the socket, for at most a
+        tick (a second); ``progress`` does not.
+        """
+
+    @property
+    def errno(self) -> int:
+        """0 while it runs and where it did not fail; else why it ended early, once ``done`` is done.
+
+        ECONNRESET and EPIPE (the peer), ETIMEDOUT (idle, or below the minimum rate), ECANCELED,
+        ENOSPC, EIO and what else the disk says. A FIN before the end is 0 and fewer bytes than
+        asked for. A file that is shorter than the slice to be sent is EIO.
+        """
+
+    def cancel(self) -> None:
+        """End it within milliseconds.
+
+        What was queued in the socket is stored first; where that completes the body, ``errno``
+        is 0. A send stops where it is.
+        """
+
+    def progress(self) -> Future[int]:
+        """Store what is queued in the socket now, then resolve with ``moved``.
+
+        Takes milliseconds and never fails, also where the transfer ends or has ended meanwhile.
+        """
+
+class Engine(Dispatcher):
+    """Threads for everything that may wait for the disk, and for whole transfers."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        *,
+        quick_threads: int = 2,
+        sync_threads: int = 16,
+        transfer_threads: int = 4,
+        tick_ms: int = 1000,
+    ) -> None:
+        """Watch the engine's eventfd on *loop*; threads start when they are first needed.
+
+        Every *tick_ms* idle transfers are looked at: their timeouts, and bytes below the low-water
+        mark.
+        """
+
+    def close(self) -> None:
+        """Cancel transfers, finish queued jobs, resolve every future, join the threads. Blocks.
+
+        Before the loop is closed. Every method raises RuntimeError afterwards.
+        """
+
+    # File jobs run on the quick lane, and on the sync lane where `sync` asks for any.
+
+    def create(
+        self,
+        directory: int,
+        data_name: bytes,
+        body: bytes,
+        info_name: bytes,
+        info: bytes,
+        sync: int,
+        mode: int = 0o600,
+    ) -> Future[None]:
+        """Create both files (O_EXCL; *mode* under the umask): data with *body*, then info.
+
+        On any error neither is left behind.
+        """
+
+    def create_open(
+        self,
+        directory: int,
+        data_name: bytes,
+        body: bytes,
+        info_name: bytes,
+        info: bytes,
+        sync: int,
+        mode: int = 0o600,
+    ) -> Future[int]:
+        """As ``create``, and return a descriptor of the data file, open for writing.
+
+        It is closed again where the future was cancelled meanwhile.
+        """
+
+    def inspect(
+        self, directory: int, data_name: bytes, info_name: bytes
+    ) -> Future[tuple[bytes, int, int]]:
+        """Return contents of info (at most 1 MiB), size of data, mtime of data in nanoseconds.
+
+        FileNotFoundError where either is missing.
+        """
+
+    def open(
+        self, directory: int, name: bytes, flags: int, mode: int = 0o600
+    ) -> Future[tuple[int, int]]:
+        """Return (descriptor, size). O_CLOEXEC and O_NOFOLLOW are always added.
+
+        The descriptor is closed again where the future was cancelled meanwhile.
+        """
+
+    def append(
+        self, directory: int, name: bytes, body: bytes, offset: int, sync: int
+    ) -> Future[int]:
+        """Write all of *body* at *offset* of an existing file; return the offset after it.
+
+        Where the disk is full in the middle, it fails, and what was written stays.
+        """
+
+    def replace(
+        self, directory: int, name: bytes, contents: bytes, sync: int, mode: int = 0o600
+    ) -> Future[None]:
+        """Replace a file atomically, by way of *name* + ``.tmp``; not for two at once on a name."""
+
+    def write(
+        self, descriptor: int, data: bytes, offset: int, digest: Digest | None = None
+    ) -> Future[int]:
+        """Write all of *data* at *offset*, update *digest*, return the length.
+
+        Where the disk is full in the middle, it fails, and *digest* has seen what was stored.
+        """
+
+    def truncate(self, directory: int, name: bytes, size: int, sync: int) -> Future[None]:
+        """Cut or extend an existing file to *size*."""
+
+    def close_file(
+        self, descriptor: int, sync: int, directory: int = -1, info_name: bytes = b""
+    ) -> Future[None]:
+        """Sync the file, with *info_name* that file of *directory* too, then close it, always."""
+
+    def remove(self, directory: int, names: Iterable[bytes], sync: int = 0) -> Future[int]:
+        """Unlink each and return how many were there; a missing one is not an error.
+
+        Every name is tried; the first error is told. Any *sync* makes the removal durable.
+        """
+
+    def concatenate(
+        self,
+        directory: int,
+        target: bytes,
+        sources: Iterable[tuple[bytes, int]],
+        sync: int,
+        mode: int = 0o600,
+    ) -> Future[int]:
+        """Create *target* (O_EXCL) of the first bytes of each (source, size); return its size.
+
+        Shares blocks where the file system can, else copies. A source that is shorter is ENODATA.
+        On error the target is removed. Runs on the sync lane, where it stalls nobody.
+        """
+
+    def free_space(self, directory: int) -> Future[int]:
+        """Return the bytes that an unprivileged user may still write."""
+
+    def receive(
+        self,
+        sock: int,
+        file: int,
+        offset: int,
+        length: int,
+        *,
+        prefix: bytes = b"",
+        digest: Digest | None = None,
+        idle_ms: int = 0,
+        min_rate: int = 0,
+        writeback: bool = False,
+    ) -> Transfer:
+        """Write *prefix* at *offset*, then exactly ``length - len(prefix)`` bytes of *sock*.
+
+        *sock* is non-blocking; neither descriptor is closed, and both stay open until ``done``. Not
+        one byte more is read from the socket. *digest* sees every stored byte. *idle_ms*: no byte
+        for so long is ETIMEDOUT, and so are fewer than *min_rate* bytes a second over each such
+        window; 0 switches both off. *writeback* starts writing to the disk while bytes arrive, for
+        a sync that follows. Raises OSError where *sock* cannot be watched.
+        """
+
+    def send(
+        self, sock: int, file: int, offset: int, length: int, *, head: bytes = b"", idle_ms: int = 0
+    ) -> Transfer:
+        """Send *head*, then exactly *length* bytes of *file* from *offset*; ``moved`` counts those.
+
+        Nothing else may write to the socket meanwhile.
+        """

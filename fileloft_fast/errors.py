@@ -1,0 +1,260 @@
+"""Every failure with a name: who is to blame, which status it becomes, what the client reads.
+
+The base class says who is to blame: the peer (``WireError``), the operator (``ConfigError``) or the
+backend (``StoreError``). Our own bugs stay AssertionError and RuntimeError and become 500.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FileloftError(Exception):
+    """Anything that this server refuses or fails at by design."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+
+class ConfigError(FileloftError):
+    """The operator's settings cannot be served; the message names the variable."""
+
+    code = "config"
+
+
+class WireError(FileloftError):
+    """The client's request cannot be served; nothing of it was stored unless the class says so."""
+
+    status = 400
+    code = "bad_request"
+
+
+# -- HTTP ---------------------------------------------------------------------------------------
+
+
+class BadRequestError(WireError):
+    """The request breaks HTTP/1.1 framing or syntax; the connection closes (RFC 9112)."""
+
+    code = "bad_request"
+
+
+class UriTooLongError(WireError):
+    """The request target is longer than the server reads."""
+
+    status = 414
+    code = "uri_too_long"
+
+
+class HeadTooLargeError(WireError):
+    """The head or the trailers are larger, or have more fields, than the server reads."""
+
+    status = 431
+    code = "head_too_large"
+
+
+class NotImplementedMethodError(WireError):
+    """The method or the transfer coding is not one that this server knows."""
+
+    status = 501
+    code = "not_implemented"
+
+
+class HttpVersionError(WireError):
+    """The request is in a version of HTTP that this server does not speak."""
+
+    status = 505
+    code = "http_version"
+
+
+class ExpectationError(WireError):
+    """``Expect`` asks for something other than 100-continue."""
+
+    status = 417
+    code = "expectation_failed"
+
+
+class HeadTimeoutError(WireError):
+    """The head did not arrive in time."""
+
+    status = 408
+    code = "head_timeout"
+
+
+class BodyTimeoutError(WireError):
+    """The body stalled or came too slowly; every byte that arrived in a plain body is kept.
+
+    A 5xx, since clients give an upload up on 408 and retry on 503.
+    """
+
+    status = 503
+    code = "body_timeout"
+
+
+class BodyCutError(WireError):
+    """The connection ended before the body did; every byte that arrived in a plain body is kept."""
+
+    code = "body_cut"
+
+
+class UnsupportedCodingError(WireError):
+    """``Content-Encoding`` names a coding other than zstd, or the body is not valid zstd."""
+
+    status = 415
+    code = "unsupported_coding"
+
+
+# -- tus ----------------------------------------------------------------------------------------
+
+
+class VersionError(WireError):
+    """``Tus-Resumable`` is missing or another version; the answer carries ``Tus-Version``."""
+
+    status = 412
+    code = "tus_version"
+
+
+class InvalidHeaderError(WireError):
+    """A tus header field is missing, repeated with other values, or has no valid value."""
+
+    code = "invalid_header"
+
+
+class InvalidMetadataError(WireError):
+    """``Upload-Metadata`` does not follow the grammar."""
+
+    code = "invalid_metadata"
+
+
+class ContentTypeError(WireError):
+    """A PATCH body is not ``application/offset+octet-stream``."""
+
+    status = 415
+    code = "content_type"
+
+
+class UploadNotFoundError(WireError):
+    """There is no such upload, or the request may not see it."""
+
+    status = 404
+    code = "not_found"
+
+
+class UploadGoneError(WireError):
+    """The upload has expired, and the server still remembers it."""
+
+    status = 410
+    code = "gone"
+
+
+class MethodNotAllowedError(WireError):
+    """The resource does not support the method; the answer carries ``Allow``."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, allow: str) -> None:
+        super().__init__("method not allowed here")
+        self.allow = allow
+
+
+class ExtensionDisabledError(WireError):
+    """The request needs an extension that this server has switched off."""
+
+    status = 404
+    code = "extension_disabled"
+
+
+class OffsetConflictError(WireError):
+    """The client's offset is not the server's offset."""
+
+    status = 409
+    code = "offset_conflict"
+
+    def __init__(self, *, expected: int, got: int) -> None:
+        super().__init__(f"expected offset {expected}, got {got}")
+        self.expected = expected
+
+
+class TooLargeError(WireError):
+    """The body or the declared length exceeds what the upload or the server may hold."""
+
+    status = 413
+    code = "too_large"
+
+
+class FinalUploadError(WireError):
+    """A final upload of a concatenation takes no bytes (tus 1.0, Concatenation)."""
+
+    status = 403
+    code = "final_upload"
+
+
+class ConcatenationError(WireError):
+    """A final upload names uploads that cannot be put together."""
+
+    code = "concatenation"
+
+
+class ChecksumMismatchError(WireError):
+    """The body does not hash to what the client said; it was discarded, the offset is unchanged."""
+
+    status = 460
+    code = "checksum_mismatch"
+
+
+class UploadLockedError(WireError):
+    """Another request holds the upload and did not give it up, or took it over from this one."""
+
+    status = 423
+    code = "locked"
+
+
+class NotReadyError(WireError):
+    """The upload is not finished, so there is nothing to download."""
+
+    status = 409
+    code = "not_ready"
+
+
+class RangeNotSatisfiableError(WireError):
+    """``Range`` lies outside the file; the answer carries ``Content-Range``."""
+
+    status = 416
+    code = "range"
+
+    def __init__(self, size: int) -> None:
+        super().__init__("range outside the file")
+        self.size = size
+
+
+# -- server and backend -------------------------------------------------------------------------
+
+
+class ShuttingDownError(FileloftError):
+    """The server is stopping; bytes that arrived are kept, another try goes to the next process."""
+
+    status = 503
+    code = "shutting_down"
+
+
+class OverloadedError(FileloftError):
+    """The server has all the connections it takes."""
+
+    status = 503
+    code = "overloaded"
+
+
+class StoreError(FileloftError):
+    """The backend failed; ``retryable`` says whether the same request may succeed later."""
+
+    status = 500
+    code = "store"
+    retryable: ClassVar[bool] = False
+
+
+class StorageFullError(StoreError):
+    """The disk is full, or below FILELOFT_MIN_FREE; bytes that were written are kept."""
+
+    status = 507
+    code = "storage_full"
+    retryable = True

@@ -1,0 +1,212 @@
+"""A request's body as ``uploads`` sees it (``model.Body``), and as the connection feeds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from fileloft_fast.errors import BodyCutError, BodyTimeoutError, WireError
+from fileloft_fast.http1.chunked import ChunkedReader
+from fileloft_fast.http1.limits import MAX_AHEAD_BYTES
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from fileloft_fast.model import RequestHead
+
+
+class SocketSide(Protocol):
+    """What a body asks of its connection."""
+
+    def pause(self) -> None:
+        """Leave the socket unread; idempotent."""
+
+    def resume(self) -> None:
+        """Read the socket again; idempotent."""
+
+    def send_continue(self) -> None:
+        """Tell the client that its body is wanted."""
+
+    def duplicate(self) -> int | None:
+        """Return a new descriptor of the socket, None where it cannot be lent or is closed."""
+
+
+class RequestBody:
+    """One body: what arrived and was not taken, what is still to come, and why it ended early."""
+
+    __slots__ = (
+        "_asked",
+        "_left",
+        "_lent",
+        "_loop",
+        "_pieces",
+        "_reader",
+        "_side",
+        "_stop",
+        "_waiter",
+        "_waiting_bytes",
+        "_window_bytes",
+        "_window_start",
+        "error",
+        "length",
+        "received",
+    )
+
+    def __init__(
+        self, side: SocketSide, loop: asyncio.AbstractEventLoop, head: RequestHead
+    ) -> None:
+        self.length = head.content_length
+        self.received = 0
+        self.error: Exception | None = None
+        self._side = side
+        self._loop = loop
+        self._left = head.content_length or 0  # by Content-Length; unused where chunked
+        self._reader = ChunkedReader() if head.chunked else None
+        self._asked = not head.expect_continue
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._stop: Callable[[], object] | None = None
+        self._lent = -1
+        self._window_start = 0.0
+        self._window_bytes = 0
+
+    # -- the side of uploads --------------------------------------------------------------------
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the whole rest has arrived."""
+        return self.ended and self.error is None
+
+    def take(self) -> bytes:
+        """Return the bytes that arrived and were not handed out."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._waiting_bytes = 0
+        self.received += len(data)
+        return data
+
+    async def read(self) -> bytes:
+        """Return the next bytes, b"" at the end; see ``model.Body``."""
+        while not self._pieces:
+            if self.error is not None:
+                raise self.error
+            if self.ended:
+                return b""
+            self._ask()
+            self._side.resume()
+            self._waiter = self._loop.create_future()
+            # Over all reads: a client that sends a byte before each deadline is still too slow.
+            self._window_start = self._window_start or self._loop.time()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self.take()
+
+    def lend(self, stop: Callable[[], object]) -> int | None:
+        """Return a descriptor for the engine; see ``model.Body``."""
+        if self._reader is not None or self._pieces or self.error is not None:
+            return None
+        self._ask()
+        self._side.pause()
+        descriptor = self._side.duplicate()
+        if descriptor is not None:
+            self._lent = descriptor
+            self._stop = stop
+        return descriptor
+
+    def restore(self, received: int) -> None:
+        """Take the lent socket back; *received* bytes of the body were read from it."""
+        os.close(self._lent)
+        self._lent = -1
+        self._stop = None
+        self.received += received
+        self._left -= received
+
+    def interrupt(self, error: Exception) -> None:
+        """End the body early for *error*, unless it has ended already."""
+        if self.error is not None or self.ended:
+            return
+        self.error = error
+        self._wake()
+        if self._stop is not None:
+            self._stop()
+
+    def trailers(self) -> Mapping[str, str]:
+        """Return the trailer fields that were kept."""
+        return self._reader.trailers if self._reader is not None else {}
+
+    # -- the side of the connection -------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last byte of the body has arrived."""
+        return self._left == 0 if self._reader is None else self._reader.ended
+
+    @property
+    def unread(self) -> int | None:
+        """Bytes still to come; None where nobody knows, or where the client may not send them."""
+        if self.ended:
+            return 0
+        return None if self._reader is not None or not self._asked else self._left
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the bytes of this body from *data*; return what follows it."""
+        if self._reader is None:
+            piece, rest = (
+                (data, b"") if len(data) <= self._left else (data[: self._left], data[self._left :])
+            )
+            self._left -= len(piece)
+            self._keep(piece)
+            return rest
+        if self.error is not None:
+            return b""
+        try:
+            pieces, rest = self._reader.feed(data)
+        except WireError as error:
+            self.interrupt(error)
+            return b""
+        for piece in pieces:
+            self._keep(piece)
+        if self.ended:
+            self._wake()
+        return rest
+
+    def check(self, now: float, timeout: float, min_rate: int) -> None:
+        """Interrupt a body that is waited for and stalls or falls below *min_rate* (bytes/s)."""
+        waited = now - self._window_start
+        if self._waiter is None or waited < timeout:
+            return
+        if self._window_bytes == 0 or self._window_bytes < min_rate * waited:
+            self.interrupt(BodyTimeoutError("the body stalled"))
+        else:
+            self._window_start, self._window_bytes = now, 0
+
+    def cut(self) -> None:
+        """The client will send no more."""
+        self.interrupt(BodyCutError("the connection ended before the body did"))
+
+    def _keep(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        self._window_bytes += len(piece)
+        if self._waiting_bytes > MAX_AHEAD_BYTES:
+            self._side.pause()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            if not self.ended:
+                self._side.send_continue()

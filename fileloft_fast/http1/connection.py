@@ -1,0 +1,332 @@
+"""One HTTP/1.1 connection: requests in order, one at a time, over the loop's one read buffer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
+
+from fileloft_fast.errors import (
+    HeadTimeoutError,
+    OverloadedError,
+    ShuttingDownError,
+    WireError,
+)
+from fileloft_fast.http1.body import RequestBody
+from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
+from fileloft_fast.http1.limits import LINGER_BYTES, LINGER_S, MAX_AHEAD_BYTES, MAX_SKIPPED_BYTES
+from fileloft_fast.http1.render import CONTINUE, render_head
+from fileloft_fast.model import FileSlice, RequestHead, Response
+
+if TYPE_CHECKING:
+    from fileloft_fast.dataplane import Transfer
+    from fileloft_fast.http1.site import Site
+
+log = logging.getLogger(__name__)
+
+
+class _State(Enum):
+    IDLE = auto()  # between requests, or in the middle of a head
+    SERVING = auto()  # a request is being answered
+    SKIPPING = auto()  # answered; the short rest of its body is read away
+    LINGERING = auto()  # answered and half closed; what still comes is dropped
+    CLOSED = auto()
+
+
+class Connection(asyncio.BufferedProtocol):
+    """What uvloop calls for one connection; docs/internals/byte-path.md shows the way of a byte."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._loop = site.loop
+        self._state = _State.IDLE
+        self._transport: asyncio.Transport | None = None
+        self._pending = b""  # came, and belongs to no request yet
+        self._body: RequestBody | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reading = True
+        self._half_closed = False
+        self._deadline = 0.0
+        self._lingered = 0
+        self._writable: asyncio.Future[None] | None = None  # set while the client reads too slowly
+        self._sending: Transfer | None = None  # a file that is being sent
+
+    # -- what uvloop calls ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; never reads or pauses here, where uvloop does not honour it yet."""
+        self._transport = cast("asyncio.Transport", transport)
+        # With a high-water mark of 0 uvloop writes at once, and tells if anything is left over.
+        self._transport.set_write_buffer_limits(0)
+        crowd = len(self._site.connections)
+        self._site.connections.add(self)
+        self._deadline = self._loop.time() + self._site.patience.head_s
+        if crowd >= self._site.max_connections or self._site.draining:
+            error = (
+                ShuttingDownError("stopping")
+                if self._site.draining
+                else OverloadedError("too many connections")
+            )
+            self._refuse(error)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio
+        """Lend the loop's read buffer."""
+        return self._site.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read out of the shared buffer."""
+        data = bytes(self._site.buffer[:nbytes])
+        if self._state is _State.SERVING:
+            self._on_serving__data(data)
+        elif self._state is _State.IDLE:
+            if self._pending:
+                before = len(self._pending)
+                self._next_request(self._pending + data, before)
+            else:
+                self._next_request(data, 0)
+        elif self._state is _State.SKIPPING:
+            self._on_skipping__data(data)
+        elif self._state is _State.LINGERING:
+            self._lingered += nbytes
+            if self._lingered > LINGER_BYTES:
+                self.abort()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked even where the client has closed its side (RFC 9112 section 9.6)."""
+        self._half_closed = True
+        if self._state is _State.SERVING and self._body is not None:
+            self._body.cut()
+            return True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio
+        """End whatever runs; the bytes that arrived count."""
+        self._state = _State.CLOSED
+        self._transport = None
+        self._pending = b""
+        self._site.leave(self)
+        if self._body is not None:
+            self._body.cut()
+        if self._sending is not None:
+            self._sending.cancel()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: take no further request until it does."""
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+            self._deadline = self._loop.time() + self._site.patience.body_s
+
+    def resume_writing(self) -> None:
+        """Everything written has left."""
+        if self._writable is not None:
+            waiter, self._writable = self._writable, None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # -- what the body asks (SocketSide) --------------------------------------------------------
+
+    def pause(self) -> None:
+        """Leave the socket unread."""
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read the socket again."""
+        if not self._reading and self._transport is not None and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def send_continue(self) -> None:
+        """Write the interim answer 100."""
+        if self._transport is not None:
+            self._transport.write(CONTINUE)
+
+    def duplicate(self) -> int | None:
+        """Return a new descriptor of the socket."""
+        if self._transport is None or self._transport.is_closing():
+            return None
+        return os.dup(self._transport.get_extra_info("socket").fileno())
+
+    # -- what the site asks ---------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        """Close, or end the body, where the client is late at *now* (loop time)."""
+        patience = self._site.patience
+        if self._state is _State.SERVING:
+            if self._body is not None:
+                self._body.check(now, patience.body_s, patience.min_rate_bytes_per_s)
+            if self._writable is not None and now > self._deadline:
+                self.abort()
+        elif now > self._deadline:
+            if self._state is _State.IDLE and self._pending:
+                self._refuse(HeadTimeoutError("the request head did not arrive in time"))
+            elif self._state is _State.IDLE:
+                self._close()
+            else:
+                self.abort()
+
+    def drain(self) -> None:
+        """Take no further request; end a running body, whose bytes are kept."""
+        if self._state is _State.IDLE:
+            self._close()
+        elif self._body is not None:
+            self._body.interrupt(ShuttingDownError("the server is stopping"))
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def _next_request(self, data: bytes, checked: int) -> None:
+        """Serve the request at the start of *data*, of which *checked* bytes were seen before."""
+        if data.startswith(b"\r\n"):
+            data, checked = skip_leading_lines(data), 0
+        end = data.find(HEAD_END, max(0, checked - 3))
+        try:
+            if end < 0:
+                check_partial(data, checked)
+                if not self._pending and data:
+                    self._deadline = self._loop.time() + self._site.patience.head_s
+                self._pending = data
+                return
+            head = parse_head(data[: end + 4])
+        except WireError as error:
+            self._refuse(error)
+            return
+        body = self._body = RequestBody(self, self._loop, head)
+        rest = data[end + 4 :]
+        self._state = _State.SERVING
+        self._pending = body.feed(rest) if rest else b""
+        if not body.ended and not head.chunked:
+            self.pause()  # the engine reads the rest
+        self._task = self._loop.create_task(self._serve(head, body))
+
+    def _on_serving__data(self, data: bytes) -> None:
+        rest = data if self._body is None or self._body.ended else self._body.feed(data)
+        if rest:
+            self._pending += rest
+            if len(self._pending) > MAX_AHEAD_BYTES:
+                self.pause()
+
+    def _on_skipping__data(self, data: bytes) -> None:
+        assert self._body is not None
+        self._pending += self._body.feed(data)
+        self._body.take()
+        if self._body.ended:
+            self._turn_idle()
+
+    async def _serve(self, head: RequestHead, body: RequestBody) -> None:
+        try:
+            response = await self._site.answerer.answer(head, body)
+        except Exception as error:
+            log.exception("request failed method=%s", head.method)
+            response = self._site.answerer.failed(error, head)
+        await self._respond(head, body, response)
+
+    async def _respond(self, head: RequestHead, body: RequestBody, response: Response) -> None:
+        unread = body.unread
+        skip = unread is not None and unread <= MAX_SKIPPED_BYTES and body.error is None
+        close = (
+            response.close
+            or not head.keep_alive
+            or self._half_closed
+            or self._site.draining
+            or not (skip or body.ended)
+        )
+        data = render_head(
+            response,
+            self._site.date.line(),
+            head_only=head.method == "HEAD",
+            close=close,
+            keep_alive_10=head.http10,
+        )
+        if isinstance(response.body, FileSlice):
+            sent = await self._send_file(response.body, data)
+            if not sent:
+                self.abort()
+                return
+        elif self._transport is not None:
+            self._transport.write(data if head.method == "HEAD" else data + response.body)
+            if self._writable is not None:
+                await self._writable
+        if self._transport is None:
+            return
+        if close:
+            self._linger()
+        elif not body.ended:
+            self._state = _State.SKIPPING
+            self._deadline = self._loop.time() + LINGER_S
+            self.resume()
+        else:
+            self._turn_idle()
+
+    async def _send_file(self, part: FileSlice, head: bytes) -> bool:
+        """Send *head* and *part* through the engine; False where the client went away."""
+        try:
+            descriptor = self.duplicate()
+            if descriptor is None:
+                return False
+            try:
+                transfer = self._sending = self._site.engine.send(
+                    descriptor,
+                    part.descriptor,
+                    part.start,
+                    part.length,
+                    head=head,
+                    idle_ms=int(self._site.patience.body_s * 1000),
+                )
+                return await transfer.done == part.length and transfer.errno == 0
+            finally:
+                self._sending = None
+                os.close(descriptor)
+        finally:
+            os.close(part.descriptor)
+
+    def _turn_idle(self) -> None:
+        """Go on with the next request, which may have come already."""
+        self._state = _State.IDLE
+        self._body = None
+        self._task = None
+        self._deadline = self._loop.time() + self._site.patience.idle_s
+        self.resume()
+        if self._half_closed and not self._pending:
+            self._close()
+        elif self._pending:
+            data, self._pending = self._pending, b""
+            self._next_request(data, 0)
+
+    # -- endings --------------------------------------------------------------------------------
+
+    def _refuse(self, error: Exception) -> None:
+        """Answer what is no request that could be served, then close."""
+        response = self._site.answerer.failed(error, None)
+        if self._transport is not None and isinstance(response.body, bytes):
+            head = render_head(
+                response, self._site.date.line(), head_only=False, close=True, keep_alive_10=False
+            )
+            self._transport.write(head + response.body)
+        self._pending = b""
+        self._linger()
+
+    def _linger(self) -> None:
+        """Send FIN and drop what still comes for a while: a reset would destroy the answer."""
+        if self._transport is None:
+            return
+        if self._half_closed:
+            self._close()
+            return
+        self._state = _State.LINGERING
+        self._body = None
+        self._deadline = self._loop.time() + LINGER_S
+        self._transport.write_eof()
+        self.resume()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        if self._transport is not None:
+            self._transport.abort()

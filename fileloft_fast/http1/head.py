@@ -1,0 +1,225 @@
+"""A request's head: bytes in, ``RequestHead`` out, or the error that says what is wrong.
+
+httptools checks field syntax and the framing rules that it knows. What it accepts and must not
+(fragments, other protocols' names, hosts, codings before chunked) is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from fileloft_fast.errors import (
+    BadRequestError,
+    ExpectationError,
+    HeadTooLargeError,
+    HttpVersionError,
+    MethodNotAllowedError,
+    NotImplementedMethodError,
+    UriTooLongError,
+)
+from fileloft_fast.http1.limits import (
+    MAX_CONTENT_LENGTH,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_LEADING_LINES,
+    MAX_TARGET_BYTES,
+)
+from fileloft_fast.model import RequestHead
+
+HEAD_END: Final = b"\r\n\r\n"
+
+SERVED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+_REFUSED_METHODS: Final = frozenset({"PUT", "TRACE", "CONNECT"})
+_ALLOW: Final = "OPTIONS, HEAD, GET, POST, PATCH, DELETE"
+
+# One space each, visible ASCII in the target: RFC 9112 section 3.
+_REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,32}) ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
+_VERSION: Final = re.compile(rb"[A-Z]{1,32} [!-~]+ HTTP/[0-9]+(\.[0-9]+)?\r\n")
+_ABSOLUTE: Final = re.compile(r"(?i:https?)://([^/?#]+)(/[^?#]*)?(\?.*)?\Z")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]{0,5})?\Z")
+_DIGITS: Final = re.compile(r"[0-9]{1,40}\Z")
+
+
+class _Fields:
+    """Collects httptools' header callbacks of one head."""
+
+    __slots__ = ("count", "repeated", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.repeated: set[str] = set()
+        self.count = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one field; a repeated one is joined as RFC 9110 section 5.3 allows."""
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1").strip(" \t")
+        self.count += 1
+        if key in self.values:
+            self.repeated.add(key)
+            text = f"{self.values[key]}, {text}"
+        self.values[key] = text
+
+
+def check_partial(data: bytes | bytearray, start: int) -> None:
+    """Refuse what can no longer become a head, although its end has not come.
+
+    *data* is all that came so far, *start* where the part begins that was not checked before.
+    """
+    if data and data[0] not in b"\r\n" and not 0x41 <= data[0] <= 0x5A:
+        raise BadRequestError("a request begins with a method")
+    line_end = data.find(b"\r\n")
+    if line_end < 0 and len(data) > MAX_TARGET_BYTES + 64:
+        raise UriTooLongError("request line too long")
+    if len(data) > MAX_HEAD_BYTES:
+        raise HeadTooLargeError("request head too large")
+    # A bare LF is no line end here: RFC 9112 section 2.2 allows either, and proxies disagree.
+    begin = max(0, start - 1)
+    if data.count(b"\n", begin) != data.count(b"\r\n", begin) + (data[begin : begin + 1] == b"\n"):
+        raise BadRequestError("bare LF")
+
+
+def skip_leading_lines(data: bytes) -> bytes:
+    """Return *data* without empty lines before the request line, a few (RFC 9112 2.2)."""
+    for _ in range(MAX_LEADING_LINES):
+        if not data.startswith(b"\r\n"):
+            break
+        data = data[2:]
+    return data
+
+
+def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
+    """Return the request of *data*, which ends with the empty line of its head.
+
+    Raises a WireError for whatever must not be served; the connection cannot be used after one,
+    since nobody knows where the next request begins.
+    """
+    if len(data) > MAX_HEAD_BYTES:
+        raise HeadTooLargeError("request head too large")
+    method, target, http10 = _parse_request_line(data)
+    fields = _Fields()
+    parser = HttpRequestParser(fields)
+    upgrade = False
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        upgrade = True
+    except HttpParserError as error:
+        raise _refusal(fields) from error
+    if fields.count > MAX_FIELDS:
+        raise HeadTooLargeError("too many header fields")
+    headers = fields.values
+    path, authority = _parse_target(method, target, _host(headers, fields.repeated, http10=http10))
+    length, chunked = _framing(headers, http10=http10)
+    return RequestHead(
+        method,
+        path,
+        headers,
+        http10,
+        authority,
+        length,
+        chunked,
+        _expects_continue(headers, http10=http10),
+        frozenset(fields.repeated) if fields.repeated else _NONE,
+        secure,
+        _keeps_alive(headers, http10=http10) and not upgrade,
+    )
+
+
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def _parse_request_line(data: bytes) -> tuple[str, str, bool]:
+    line = _REQUEST_LINE.match(data)
+    if line is None:
+        end = data.find(b"\r\n")
+        if end > MAX_TARGET_BYTES:
+            raise UriTooLongError("request line too long")
+        if _VERSION.match(data):
+            raise HttpVersionError("HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise BadRequestError("malformed request line")
+    if line[3] != b"1" or line[4] not in b"01":
+        raise HttpVersionError("HTTP/1.1 and HTTP/1.0 are spoken here")
+    target = line[2].decode("ascii")
+    if len(target) > MAX_TARGET_BYTES:
+        raise UriTooLongError("request target too long")
+    method = line[1].decode("ascii")
+    if method not in SERVED_METHODS:
+        if method in _REFUSED_METHODS:
+            raise MethodNotAllowedError(_ALLOW)
+        raise NotImplementedMethodError("unknown method")
+    return method, target, line[4] == b"0"
+
+
+def _refusal(fields: _Fields) -> BadRequestError | NotImplementedMethodError:
+    """Name what httptools refused: a coding that we lack is 501, anything else 400."""
+    coding = fields.values.get("transfer-encoding")
+    if coding and "chunked" not in coding.lower() and "content-length" not in fields.values:
+        return NotImplementedMethodError("unknown transfer coding")
+    return BadRequestError("malformed request head")
+
+
+def _host(headers: dict[str, str], repeated: set[str], *, http10: bool) -> str:
+    host = headers.get("host")
+    if host is None:
+        if http10:
+            return ""
+        raise BadRequestError("Host is missing")
+    if "host" in repeated or not _HOST.match(host):
+        raise BadRequestError("malformed Host")
+    return host
+
+
+def _parse_target(method: str, target: str, host: str) -> tuple[str, str]:
+    """Return path and authority; "" for an absolute-form target's, which is not trusted."""
+    if "#" in target:
+        raise BadRequestError("fragment in the request target")
+    if target[0] == "/":
+        return target.partition("?")[0], host
+    if target == "*":
+        if method != "OPTIONS":
+            raise BadRequestError("* is for OPTIONS")
+        return target, host
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None or not _HOST.match(absolute[1]):
+        raise BadRequestError("malformed request target")
+    return absolute[2] or "/", ""
+
+
+def _framing(headers: dict[str, str], *, http10: bool) -> tuple[int | None, bool]:
+    """Return Content-Length, None for chunked, and whether it is chunked (RFC 9112 section 6)."""
+    coding = headers.get("transfer-encoding")
+    length = headers.get("content-length")
+    if coding is not None:
+        if length is not None or http10:
+            raise BadRequestError("Transfer-Encoding with Content-Length or HTTP/1.0")
+        if coding.lower() == "chunked":
+            return None, True
+        if "," in coding and all(part.strip() for part in coding.split(",")):
+            raise NotImplementedMethodError("a transfer coding other than chunked")
+        raise BadRequestError("malformed Transfer-Encoding")
+    if length is None:
+        return 0, False
+    if not _DIGITS.match(length) or int(length) > MAX_CONTENT_LENGTH:
+        raise BadRequestError("malformed Content-Length")
+    return int(length), False
+
+
+def _expects_continue(headers: dict[str, str], *, http10: bool) -> bool:
+    expect = headers.get("expect")
+    if expect is None or http10:  # RFC 9110 section 10.1.1: ignored from an HTTP/1.0 client
+        return False
+    if expect.lower() != "100-continue":
+        raise ExpectationError("only 100-continue can be expected")
+    return True
+
+
+def _keeps_alive(headers: dict[str, str], *, http10: bool) -> bool:
+    value = headers.get("connection")
+    if value is None:
+        return not http10
+    tokens = [token.strip() for token in value.lower().split(",")]
+    return "keep-alive" in tokens and "close" not in tokens if http10 else "close" not in tokens

@@ -1,0 +1,42 @@
+"""How much of a request is read before it is refused: httptools itself has no bound at all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+READ_BUFFER_BYTES: Final = 64 * 1024
+"""Size of the one buffer that every connection of a loop reads into."""
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Request line and fields together, the empty line included; more is 431."""
+
+MAX_FIELDS: Final = 100
+"""Header fields of a request; more is 431."""
+
+MAX_TARGET_BYTES: Final = 8 * 1024
+"""Request target; more is 414. httptools 0.7 cut targets off at 64 KiB without a word."""
+
+MAX_LEADING_LINES: Final = 2
+"""Empty lines before a request line that are ignored (RFC 9112 section 2.2)."""
+
+MAX_CONTENT_LENGTH: Final = 2**63 - 1
+"""Largest Content-Length: a file offset is signed."""
+
+MAX_CHUNK_LINE_BYTES: Final = 4 * 1024
+"""One chunk-size line with its extensions."""
+
+MAX_CHUNK_EXTENSION_BYTES: Final = 16 * 1024
+"""Extensions of all chunks of one body together."""
+
+MAX_TRAILER_BYTES: Final = 8 * 1024
+MAX_TRAILER_FIELDS: Final = 32
+
+MAX_AHEAD_BYTES: Final = 256 * 1024
+"""Bytes of a body or a pipeline that wait in memory before the socket is left unread."""
+
+MAX_SKIPPED_BYTES: Final = 64 * 1024
+"""Rest of a refused body that is read away to keep the connection; a longer one closes it."""
+
+LINGER_BYTES: Final = 16 * 1024 * 1024
+LINGER_S: Final = 5.0
+"""How much and how long a refused client may still send: a reset would destroy its answer."""

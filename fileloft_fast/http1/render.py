@@ -1,0 +1,59 @@
+"""A ``Response`` as the bytes of an HTTP/1.1 answer."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+from fileloft_fast.model import FileSlice, Response
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {
+    460: "Checksum Mismatch"
+}
+_STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {reason}\r\n" for code, reason in _REASONS.items()}
+
+
+class DateLine:
+    """The ``Date`` field, rendered once a second."""
+
+    __slots__ = ("_line", "_second")
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._line = ""
+
+    def line(self) -> str:
+        """Return the field with its line end."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._line = f"Date: {formatdate(second, usegmt=True)}\r\n"
+        return self._line
+
+
+def render_head(
+    response: Response, date: str, *, head_only: bool, close: bool, keep_alive_10: bool
+) -> bytes:
+    """Return status line and fields, the empty line included.
+
+    *head_only*: the request was HEAD, no body follows. 204 and 304 never have a length
+    (RFC 9110 section 8.6).
+    """
+    parts = [_STATUS_LINES[response.status]]
+    parts += [f"{name}: {value}\r\n" for name, value in response.headers]
+    if response.status not in {204, 304}:
+        body = response.body
+        length = body.length if isinstance(body, FileSlice) else len(body)
+        if not head_only or length:
+            parts.append(f"Content-Length: {length}\r\n")
+    if close:
+        parts.append("Connection: close\r\n")
+    elif keep_alive_10:
+        parts.append("Connection: keep-alive\r\n")
+    parts.append(date)
+    parts.append("\r\n")
+    return "".join(parts).encode("latin-1")

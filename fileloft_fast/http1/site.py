@@ -1,0 +1,76 @@
+"""What all connections of one loop share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from fileloft_fast.http1.limits import READ_BUFFER_BYTES
+from fileloft_fast.http1.render import DateLine
+
+if TYPE_CHECKING:
+
+    from fileloft_fast.dataplane import Engine
+    from fileloft_fast.http1.connection import Connection
+    from fileloft_fast.model import Body, RequestHead, Response
+
+
+class Answerer(Protocol):
+    """Whoever decides what a request means: ``uploads.Service``."""
+
+    async def answer(self, head: RequestHead, body: Body) -> Response:
+        """Serve one request; every refusal is a Response, so only our own bugs raise."""
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Return the answer for *error*; *head* is None where no head could be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client is waited for, in seconds."""
+
+    head_s: float = 15.0
+    idle_s: float = 75.0
+    body_s: float = 60.0
+    min_rate_bytes_per_s: int = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """The shared parts: the answerer, the engine, the read buffer, live connections, limits.
+
+    One read buffer serves every connection of the loop: libuv fills it and calls back within one
+    step, so that two connections never hold it at once.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    answerer: Answerer
+    engine: Engine
+    patience: Patience = field(default_factory=Patience)
+    max_connections: int = 10_000
+    draining: bool = False
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[Connection] = field(default_factory=set)
+    date: DateLine = field(default_factory=DateLine)
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
+
+    def check(self) -> None:
+        """Close what is late; called about once a second."""
+        now = self.loop.time()
+        for connection in tuple(self.connections):
+            connection.check(now)
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.connections.discard(connection)
+        if not self.connections and self.draining:
+            self.emptied.set()
+
+    def drain(self) -> None:
+        """Take no further request: idle connections close, running bodies end with 503."""
+        self.draining = True
+        if not self.connections:
+            self.emptied.set()
+        for connection in tuple(self.connections):
+            connection.drain()

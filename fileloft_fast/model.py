@@ -1,0 +1,193 @@
+"""The values every room speaks: ids, offsets, what is known of an upload, a request, an answer.
+
+Nothing here does I/O, and nothing here imports anything above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NewType, Protocol
+
+UploadId = NewType("UploadId", str)
+"""An upload's name, validated against ``UPLOAD_ID_PATTERN``: safe in a path and in a URL."""
+
+Offset = NewType("Offset", int)
+"""A number of bytes that an upload holds, counted from its start."""
+
+UPLOAD_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
+"""What an id from outside must match as a whole before it touches a path: no dot, no slash."""
+
+
+class Capability(StrEnum):
+    """What a server can do beyond the core: a tus extension, or ``download``."""
+
+    CREATION = "creation"
+    CREATION_WITH_UPLOAD = "creation-with-upload"
+    CREATION_DEFER_LENGTH = "creation-defer-length"
+    EXPIRATION = "expiration"
+    CHECKSUM = "checksum"
+    CHECKSUM_TRAILER = "checksum-trailer"
+    TERMINATION = "termination"
+    CONCATENATION = "concatenation"
+    DOWNLOAD = "download"
+
+
+class Concat(StrEnum):
+    """An upload's part in a concatenation (tus 1.0, Concatenation)."""
+
+    NONE = ""
+    PARTIAL = "partial"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a client says one request's body hashes to (tus 1.0, Upload-Checksum)."""
+
+    algorithm: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The pairs of ``Upload-Metadata``, in order, and the header exactly as it was received."""
+
+    raw: str
+    pairs: tuple[tuple[str, bytes], ...]
+
+    def value(self, key: str) -> bytes | None:
+        """Return the decoded value of *key*, or None where the client did not send it."""
+        for name, value in self.pairs:
+            if name == key:
+                return value
+        return None
+
+
+NO_METADATA: Final = Metadata("", ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadInfo:
+    """What the store knows about one upload.
+
+    ``offset`` is the number of verified bytes. ``expires_at`` is seconds since the epoch, None for
+    never. ``concat_raw`` is ``Upload-Concat`` as received. ``modified_at``: when a byte last came.
+    """
+
+    id: UploadId
+    offset: Offset
+    length: int | None
+    metadata: Metadata = NO_METADATA
+    concat: Concat = Concat.NONE
+    concat_raw: str = ""
+    partials: tuple[UploadId, ...] = ()
+    created_at: float = 0.0
+    modified_at: float = 0.0
+    expires_at: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte is there."""
+        return self.length is not None and self.offset == self.length
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """One HTTP request without its body.
+
+    ``method`` is as sent (upper case, checked). ``path`` is the raw path of the target, undecoded,
+    without scheme, authority and query. ``headers`` maps lower-case names to values without outer
+    white space; a field that came more than once is joined by ``", "``, and its name is in
+    ``repeated``. ``authority`` is ``Host``; "" where there is none, or where the target was in
+    absolute form, whose authority nobody vouches for. ``content_length`` is None for chunked bodies
+    (``chunked``) and 0 where none was sent.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    http10: bool = False
+    authority: str = ""
+    content_length: int | None = 0
+    chunked: bool = False
+    expect_continue: bool = False
+    repeated: frozenset[str] = frozenset()
+    secure: bool = False
+    keep_alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """Bytes ``[start, start + length)`` of an open file, to be sent as an answer's body.
+
+    Whoever sends it closes ``descriptor``.
+    """
+
+    descriptor: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer: status, header fields in order (Title-Case names), and a body.
+
+    ``close`` asks for the connection to be closed after it. Content-Length, Date and Connection are
+    added by ``http1``, which also leaves the body away where HTTP allows none.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | FileSlice = b""
+    close: bool = False
+
+
+class Body(Protocol):
+    """The body of a request that is being received, as ``http1`` lends it to ``uploads``.
+
+    Three ways to have it: all at hand (``take``), piece by piece (``read``), or by lending the
+    socket to the engine (``take``, then ``lend`` and ``restore``).
+    """
+
+    length: int | None
+    """Bytes in all by Content-Length; None where the end is marked in the body (chunked)."""
+
+    received: int
+    """Bytes handed out so far, by ``take``, ``read`` and ``restore``."""
+
+    error: Exception | None
+    """Why the body ended early, None while it has not."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the whole rest has already arrived, so that ``take`` returns it."""
+
+    def take(self) -> bytes:
+        """Return the bytes that have arrived and were not handed out; never waits."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes, b"" at the end.
+
+        Asks for the body first where the client waits for 100 (RFC 9110 section 10.1.1).
+        Raises BodyCutError, BodyTimeoutError or BadRequestError where the body ends early, stalls
+        or breaks its framing, and what ``interrupt`` was given.
+        """
+
+    def lend(self, stop: Callable[[], object]) -> int | None:
+        """Return a descriptor of the socket for the engine to read the rest of the body from.
+
+        None where the socket cannot be lent: a chunked body, or TLS. Reading is paused and bytes at
+        hand must have been taken before. *stop* is called when the connection ends or ``interrupt``
+        is called; the borrower then ends its transfer, and always calls ``restore``.
+        """
+
+    def restore(self, received: int) -> None:
+        """Give the lent socket back; *received* bytes of the body were read from it."""
+
+    def interrupt(self, error: Exception) -> None:
+        """End this body early: a ``read`` that waits, or the next one, raises *error*."""
+
+    def trailers(self) -> Mapping[str, str]:
+        """Return the trailer fields that tus knows, lower-case; empty before the end."""

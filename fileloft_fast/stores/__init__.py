@@ -1,0 +1,8 @@
+"""⑥ Where uploads are kept: the ``Store`` protocol and the local file system."""
+
+from __future__ import annotations
+
+from fileloft_fast.stores.fs import FsStore
+from fileloft_fast.stores.store import AnyStore, Appender, Found, Store
+
+__all__ = ["AnyStore", "Appender", "Found", "FsStore", "Store"]

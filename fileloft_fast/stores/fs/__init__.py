@@ -1,0 +1,7 @@
+"""Uploads on a local file system: ``{id}`` holds the bytes, ``{id}.info`` says what they are."""
+
+from __future__ import annotations
+
+from fileloft_fast.stores.fs.store import FsStore
+
+__all__ = ["FsStore"]

@@ -1,0 +1,136 @@
+"""One request's bytes on their way into an upload's data file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.config import SyncMode
+from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest, Transfer
+from fileloft_fast.model import Offset, UploadInfo
+from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
+from fileloft_fast.stores.fs.info_file import NO_MARK
+
+if TYPE_CHECKING:
+    from fileloft_fast.stores.fs.store import FsFound, FsStore
+
+_READ_BYTES: Final = 1024 * 1024
+
+
+class FsAppender:
+    """The data file, open from the upload's offset on; see ``stores.Appender``."""
+
+    __slots__ = ("_checked", "_descriptor", "_digest", "_found", "_store", "received")
+
+    def __init__(
+        self,
+        store: FsStore,
+        found: FsFound,
+        descriptor: int,
+        *,
+        checked: bool,
+        algorithm: str | None,
+    ) -> None:
+        self.received = 0
+        self._store = store
+        self._found = found
+        self._descriptor = descriptor
+        self._checked = checked
+        self._digest = None if algorithm is None else Digest(algorithm)
+
+    async def write(self, data: bytes) -> None:
+        """Append *data*; see ``Appender``."""
+        at = self._found.info.offset + self.received
+        try:
+            await self._store.engine.write(self._descriptor, data, at, self._digest)
+        except OSError as error:
+            raise store_error(error) from error
+        self.received += len(data)
+
+    def receive(
+        self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
+    ) -> Transfer:
+        """Start a transfer of the engine; see ``Appender``."""
+        return self._store.engine.receive(
+            socket,
+            self._descriptor,
+            self._found.info.offset + self.received,
+            length,
+            prefix=prefix,
+            digest=self._digest,
+            idle_ms=idle_ms,
+            min_rate=min_rate,
+            # Early writeback makes the sync at the end short; without a sync it is only work.
+            writeback=self._store.sync is not SyncMode.NONE,
+        )
+
+    async def settle(self, transfer: Transfer) -> int:
+        """Wait for *transfer* and count its bytes; see ``Appender``."""
+        moved = await transfer.done
+        self.received += moved
+        if transfer.errno not in PEER_ERRNOS:
+            raise store_error(OSError(transfer.errno, os.strerror(transfer.errno)))
+        return moved
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """Return the digest of everything appended; see ``Appender``."""
+        if self._digest is not None and self._digest.algorithm == algorithm:
+            return self._digest.digest()
+        loop = asyncio.get_running_loop()
+        start = self._found.info.offset
+        try:
+            return await loop.run_in_executor(
+                None, _hash_range, self._descriptor, start, self.received, algorithm
+            )
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def commit(self) -> UploadInfo:
+        """Sync as promised, then take the mark away: a crash in between cuts, it never shows."""
+        store, found = self._store, self._found
+        info = replace(found.info, offset=Offset(found.info.offset + self.received))
+        sync = SYNC_NONE
+        if store.sync is SyncMode.CHUNK:
+            sync = SYNC_DATA  # the names were made durable at creation
+        elif store.sync is SyncMode.COMPLETE and info.complete:
+            sync = SYNC_NAME
+        if self._checked:
+            await self._close(SYNC_NONE if sync == SYNC_NONE else SYNC_DATA, with_info=False)
+            await store.mark(found, NO_MARK, sync)
+        else:
+            await self._close(sync, with_info=sync == SYNC_NAME)
+        return info
+
+    async def keep(self) -> None:
+        """Close; see ``Appender``. Bytes that are to be verified never count unverified."""
+        await self._close(SYNC_NONE, with_info=False)
+        if self._checked:
+            await self._store.cut(self._found)
+
+    async def discard(self) -> None:
+        """Cut the file back to where it was; see ``Appender``."""
+        await self._close(SYNC_NONE, with_info=False)
+        await self._store.cut(self._found)
+
+    async def _close(self, sync: int, *, with_info: bool) -> None:
+        store = self._store
+        info_name = self._found.info.id.encode() + b".info" if with_info else b""
+        try:
+            await store.engine.close_file(self._descriptor, sync, store.directory, info_name)
+        except OSError as error:
+            raise store_error(error) from error
+
+
+def _hash_range(descriptor: int, start: int, length: int, algorithm: str) -> bytes:
+    """Return the digest of a range of a file. Blocks; releases the GIL."""
+    digest = Digest(algorithm)
+    end = start + length
+    while start < end:
+        data = os.pread(descriptor, min(_READ_BYTES, end - start), start)
+        if not data:
+            break  # shorter than what was written: the digest will not be the one that is expected
+        digest.update(data)
+        start += len(data)
+    return digest.digest()

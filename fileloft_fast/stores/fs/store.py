@@ -1,0 +1,266 @@
+"""The file-system store: which file is written, in which order, and what is durable when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fileloft_fast.config import SyncMode
+from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
+from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.model import UPLOAD_ID_PATTERN, FileSlice, Offset, UploadId, UploadInfo
+from fileloft_fast.stores.fs.appender import FsAppender
+from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.fs.info_file import NO_MARK, parse_info, render_info, render_mark
+
+_INFO_NAME: Final = re.compile(rf"({UPLOAD_ID_PATTERN})\.info\Z")
+_SCAN_SLICE: Final = 512  # directory entries read in one go of a thread
+
+
+@dataclass(frozen=True, slots=True)
+class FsFound:
+    """An upload on disk: its info, and what recovery may have to do."""
+
+    info: UploadInfo
+    data_bytes: int
+    mark_at: int | None
+    marked: bool
+
+
+class FsStore:
+    """Uploads in one directory; see docs/adr for why the size of the file is the offset.
+
+    *ttl_s*: an upload expires so many seconds after its last byte; None for never.
+    Raises OSError from the constructor where the directory cannot be made or opened.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        directory: str,
+        *,
+        sync: SyncMode,
+        file_mode: int = 0o600,
+        ttl_s: int | None = None,
+    ) -> None:
+        # 0700: what users upload is not for every account of the machine.
+        os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
+        self.engine = engine
+        self.directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.sync = sync
+        self._path = directory
+        self._file_mode = file_mode
+        self._ttl_s = ttl_s
+        self._free = 0
+        self._free_at = float("-inf")
+        self._created_sync = SYNC_NAME if sync is SyncMode.CHUNK else SYNC_NONE
+        self._finished_sync = SYNC_NONE if sync is SyncMode.NONE else SYNC_NAME
+
+    def close(self) -> None:
+        """Give the directory back."""
+        os.close(self.directory)
+
+    async def create(self, info: UploadInfo, body: bytes) -> None:
+        """Make both files in one step of the engine; see ``Store``."""
+        name = info.id.encode()
+        try:
+            await self.engine.create(
+                self.directory,
+                name,
+                body,
+                name + b".info",
+                render_info(info),
+                self._finished_sync if info.complete else self._created_sync,
+                self._file_mode,
+            )
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def load(self, upload: UploadId) -> FsFound:
+        """Read ``.info`` and the size of the data in one step; see ``Store``."""
+        name = upload.encode()
+        try:
+            contents, size, modified_ns = await self.engine.inspect(
+                self.directory, name, name + b".info"
+            )
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise UploadNotFoundError("no such upload") from error
+        except OSError as error:
+            raise store_error(error) from error
+        record = parse_info(contents, upload)
+        marked = record.unverified_from is not None
+        offset = size if record.unverified_from is None else min(size, record.unverified_from)
+        modified_at = modified_ns / 1e9
+        expires_at = None if self._ttl_s is None else modified_at + self._ttl_s
+        info = replace(
+            record.info, offset=Offset(offset), modified_at=modified_at, expires_at=expires_at
+        )
+        return FsFound(info, size, record.mark_at, marked)
+
+    async def declare_length(self, found: FsFound, length: int) -> FsFound:
+        """Replace ``.info``; see ``Store``."""
+        info = replace(found.info, length=length)
+        contents = render_info(info)
+        try:
+            await self.engine.replace(
+                self.directory,
+                info.id.encode() + b".info",
+                contents,
+                self._created_sync,
+                self._file_mode,
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        return replace(found, info=info)
+
+    async def append(self, found: FsFound, body: bytes) -> UploadInfo:
+        """Write, sync where it is promised, and close; see ``Store``."""
+        found = await self._recovered(found)
+        info = replace(found.info, offset=Offset(found.info.offset + len(body)))
+        if not body and not info.complete:
+            return found.info
+        if info.complete and self.sync is SyncMode.COMPLETE:
+            appender = await self.open(found)
+            try:
+                await appender.write(body)
+            except BaseException:
+                await appender.keep()
+                raise
+            return await appender.commit()
+        sync = SYNC_DATA if self.sync is SyncMode.CHUNK else SYNC_NONE
+        try:
+            await self.engine.append(
+                self.directory, info.id.encode(), body, found.info.offset, sync
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        return info
+
+    async def open(
+        self, found: FsFound, *, checked: bool = False, algorithm: str | None = None
+    ) -> FsAppender:
+        """Open the data file, marked first where its bytes are to be verified; see ``Store``."""
+        found = await self._recovered(found)
+        if checked:
+            await self.mark(found, render_mark(found.info.offset), self._mark_sync)
+        try:
+            descriptor, _ = await self.engine.open(
+                self.directory, found.info.id.encode(), os.O_RDWR
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        return FsAppender(self, found, descriptor, checked=checked, algorithm=algorithm)
+
+    async def concatenate(self, info: UploadInfo, parts: Sequence[FsFound]) -> UploadInfo:
+        """Put the data together, then write ``.info``, which makes it an upload; see ``Store``."""
+        name = info.id.encode()
+        sources = [(part.info.id.encode(), int(part.info.offset)) for part in parts]
+        try:
+            await self.engine.concatenate(
+                self.directory, name, sources, self._finished_sync, self._file_mode
+            )
+            try:
+                await self.engine.replace(
+                    self.directory,
+                    name + b".info",
+                    render_info(info),
+                    self._finished_sync,
+                    self._file_mode,
+                )
+            except OSError:
+                await self.engine.remove(self.directory, [name])
+                raise
+        except FileNotFoundError as error:
+            raise UploadNotFoundError("a partial upload was removed meanwhile") from error
+        except OSError as error:
+            raise store_error(error) from error
+        return info
+
+    async def remove(self, upload: UploadId) -> bool:
+        """Unlink ``.info``, without which there is no upload, then the data; see ``Store``."""
+        name = upload.encode()
+        try:
+            removed = await self.engine.remove(self.directory, [name + b".info", name])
+        except OSError as error:
+            raise store_error(error) from error
+        return removed > 0
+
+    async def read(self, found: FsFound) -> FileSlice:
+        """Open the data for sending; see ``Store``."""
+        try:
+            descriptor, size = await self.engine.open(
+                self.directory, found.info.id.encode(), os.O_RDONLY
+            )
+        except FileNotFoundError as error:
+            raise UploadNotFoundError("no such upload") from error
+        except OSError as error:
+            raise store_error(error) from error
+        return FileSlice(descriptor, 0, size)
+
+    async def free_bytes(self) -> int:
+        """Ask the file system at most once a second; see ``Store``."""
+        now = time.monotonic()
+        if now - self._free_at > 1.0:
+            self._free_at = now
+            try:
+                self._free = await self.engine.free_space(self.directory)
+            except OSError as error:
+                raise store_error(error) from error
+        return self._free
+
+    async def names(self) -> AsyncIterator[UploadId]:
+        """Read the directory slice by slice in a thread; see ``Store``."""
+        loop = asyncio.get_running_loop()
+        with await loop.run_in_executor(None, os.scandir, self._path) as entries:
+            while True:
+                names = await loop.run_in_executor(None, _next_names, entries)
+                if names is None:
+                    return
+                for name in names:
+                    match = _INFO_NAME.match(name)
+                    if match is not None:
+                        yield UploadId(match[1])
+
+    async def mark(self, found: FsFound, mark: bytes, sync: int) -> None:
+        """Overwrite the mark in ``.info``; durable on return where *sync* says so."""
+        if found.mark_at is None:
+            raise StoreError(f"{found.info.id}.info has no place for a mark")
+        try:
+            await self.engine.append(
+                self.directory, found.info.id.encode() + b".info", mark, found.mark_at, sync
+            )
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def cut(self, found: FsFound) -> None:
+        """Take back every byte after ``found.info.offset``, then the mark."""
+        try:
+            await self.engine.truncate(
+                self.directory, found.info.id.encode(), found.info.offset, self._mark_sync
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        await self.mark(found, NO_MARK, self._mark_sync)
+
+    @property
+    def _mark_sync(self) -> int:
+        """A mark must outlive the bytes that it marks, unless nothing is promised at all."""
+        return SYNC_NONE if self.sync is SyncMode.NONE else SYNC_DATA
+
+    async def _recovered(self, found: FsFound) -> FsFound:
+        """Cut off what a crash left unverified. Only the holder of the lock comes here."""
+        if not found.marked:
+            return found
+        await self.cut(found)
+        return replace(found, data_bytes=found.info.offset, marked=False)
+
+
+def _next_names(entries: Iterator[os.DirEntry[str]]) -> list[str] | None:
+    """Return up to a slice of names, None at the end. Blocks."""
+    names = [entry.name for _, entry in zip(range(_SCAN_SLICE), entries, strict=False)]
+    return names or None

@@ -1,0 +1,112 @@
+"""What ``uploads`` asks of a store; every backend answers the same way.
+
+Nobody but the holder of an upload's lock may call what changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from fileloft_fast.dataplane import Transfer
+    from fileloft_fast.model import FileSlice, UploadId, UploadInfo
+
+
+class Found(Protocol):
+    """An upload as it was found; handed back to the store that found it."""
+
+    @property
+    def info(self) -> UploadInfo:
+        """What is known of it."""
+
+
+F = TypeVar("F", bound=Found)
+
+
+class Appender(Protocol):
+    """An upload that is open for one request's bytes.
+
+    Ends with exactly one of ``commit``, ``keep`` and ``discard``.
+    """
+
+    received: int
+    """Bytes written through this appender."""
+
+    async def write(self, data: bytes) -> None:
+        """Append *data*. Raises StoreError; what was written before counts."""
+
+    def receive(
+        self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
+    ) -> Transfer:
+        """Start to append *prefix* and what the socket brings, *length* bytes together.
+
+        It ends early after *idle_ms* milliseconds without a byte, or below *min_rate* bytes/s.
+        """
+
+    async def settle(self, transfer: Transfer) -> int:
+        """Wait for the end of *transfer*; return how many of its bytes are stored.
+
+        Raises StoreError where the disk was the reason to end.
+        """
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """Return the digest of what was appended.
+
+        Free in the algorithm that the appender was opened with; any other reads the bytes again.
+        """
+
+    async def commit(self) -> UploadInfo:
+        """Acknowledge: the bytes are as durable as ``FILELOFT_SYNC`` promises when this returns."""
+
+    async def keep(self) -> None:
+        """Close without an acknowledgement; the bytes count, durable or not."""
+
+    async def discard(self) -> None:
+        """Take every byte back: the offset is what it was."""
+
+
+class Store(Protocol[F]):
+    """A place for uploads."""
+
+    async def create(self, info: UploadInfo, body: bytes) -> None:
+        """Make an upload that holds *body* (``info.offset`` bytes). Never overwrites.
+
+        Raises StoreError, after which nothing is left.
+        """
+
+    async def load(self, upload: UploadId) -> F:
+        """Return the upload; unverified bytes do not count. UploadNotFoundError, StoreError."""
+
+    async def declare_length(self, found: F, length: int) -> F:
+        """Set the length of an upload whose length was deferred. Replaces the record atomically."""
+
+    async def append(self, found: F, body: bytes) -> UploadInfo:
+        """Append a short *body* in one step and acknowledge it, as ``Appender.commit`` does."""
+
+    async def open(
+        self, found: F, *, checked: bool = False, algorithm: str | None = None
+    ) -> Appender:
+        """Open for appending, hashing with *algorithm* on the way where one is given.
+
+        The bytes of a *checked* appender stay invisible until ``commit``, also after a crash.
+        """
+
+    async def concatenate(self, info: UploadInfo, parts: Sequence[F]) -> UploadInfo:
+        """Make the final upload *info* out of *parts*, in order."""
+
+    async def remove(self, upload: UploadId) -> bool:
+        """Delete an upload and all that belongs to it; False where there was none."""
+
+    async def read(self, found: F) -> FileSlice:
+        """Open a finished upload for sending; a removal meanwhile does not disturb the reader."""
+
+    async def free_bytes(self) -> int:
+        """Return how much may still be written; at most a second old."""
+
+    def names(self) -> AsyncIterator[UploadId]:
+        """Go through the uploads there are, in no order, without holding the loop up."""
+
+
+AnyStore: TypeAlias = Store[Any]
+"""A store for those who hand back to it what it found, and never look inside."""

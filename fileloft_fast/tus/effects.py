@@ -1,0 +1,89 @@
+"""What a request asks for, as values: ``plan`` returns one of these and ``uploads`` does it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fileloft_fast.model import NO_METADATA, Checksum, Concat, Metadata, Offset, UploadId
+
+
+class Coding(StrEnum):
+    """How the body is coded; offsets and lengths always count decoded bytes."""
+
+    IDENTITY = "identity"
+    ZSTD = "zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Say what this server can do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Make an upload, and append the request's body to it where ``has_body``.
+
+    ``length`` is None for a deferred length. ``size`` is the number of decoded body bytes, None
+    where only the body's end tells. ``checksum`` and ``checksum_trailer`` are about the body, and
+    unset without one.
+    """
+
+    length: int | None
+    metadata: Metadata = NO_METADATA
+    concat: Concat = Concat.NONE
+    concat_raw: str = ""
+    has_body: bool = False
+    size: int | None = 0
+    checksum: Checksum | None = None
+    checksum_trailer: bool = False
+    coding: Coding = Coding.IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenate:
+    """Make a final upload of ``partials``, in this order; one may come twice."""
+
+    partials: tuple[UploadId, ...]
+    metadata: Metadata
+    concat_raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append the request's body to an upload.
+
+    ``declared_length`` is ``Upload-Length``, which ends a deferral. ``size`` is the number of
+    decoded body bytes, None where only the body's end tells. With ``checksum_trailer`` the trailer
+    must bring ``Upload-Checksum``: 400 where it does not, and the body is discarded.
+    """
+
+    id: UploadId
+    offset: Offset
+    declared_length: int | None
+    size: int | None
+    checksum: Checksum | None = None
+    checksum_trailer: bool = False
+    coding: Coding = Coding.IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Tell how far an upload is (HEAD)."""
+
+    id: UploadId
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Remove an upload (DELETE)."""
+
+    id: UploadId
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Send a finished upload's bytes (GET)."""
+
+    id: UploadId
+
+
+Effect = Options | Create | Concatenate | Append | Inspect | Terminate | Download

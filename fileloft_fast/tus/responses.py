@@ -1,0 +1,267 @@
+"""The answers: what ``uploads`` did, or why it was refused, as a Response."""
+
+from collections.abc import Mapping
+from inspect import cleandoc
+from typing import Final
+
+from fileloft_fast import errors
+from fileloft_fast.errors import (
+    BadRequestError,
+    BodyCutError,
+    BodyTimeoutError,
+    ConfigError,
+    ContentTypeError,
+    ExpectationError,
+    FileloftError,
+    HeadTimeoutError,
+    HeadTooLargeError,
+    HttpVersionError,
+    MethodNotAllowedError,
+    NotImplementedMethodError,
+    OverloadedError,
+    RangeNotSatisfiableError,
+    ShuttingDownError,
+    StoreError,
+    UnsupportedCodingError,
+    UriTooLongError,
+    VersionError,
+    WireError,
+)
+from fileloft_fast.model import Capability, FileSlice, RequestHead, Response, UploadInfo
+from fileloft_fast.tus.download import Selection
+from fileloft_fast.tus.headers import OFFSET_STREAM, render_date
+from fileloft_fast.tus.location import render_location
+from fileloft_fast.tus.plan import expiry
+from fileloft_fast.tus.rules import TUS_VERSION, CorsRules, TusRules
+
+Fields = tuple[tuple[str, str], ...]
+
+ALLOW_METHODS: Final = "POST,HEAD,PATCH,OPTIONS,GET,DELETE"
+ALLOW_HEADERS: Final = (
+    "Authorization,Origin,X-Requested-With,X-Request-ID,X-HTTP-Method-Override,Content-Type,"
+    "Content-Encoding,Content-Disposition,Upload-Length,Upload-Offset,Tus-Resumable,"
+    "Upload-Metadata,Upload-Defer-Length,Upload-Concat,Upload-Checksum,Upload-Incomplete,"
+    "Upload-Complete,Upload-Draft-Interop-Version,Content-Digest,Repr-Digest,Want-Repr-Digest,"
+    "Range,If-Range,If-None-Match"
+)
+EXPOSE_HEADERS: Final = (
+    "Upload-Offset,Location,Upload-Length,Tus-Version,Tus-Resumable,Tus-Max-Size,Tus-Extension,"
+    "Tus-Checksum-Algorithm,Upload-Metadata,Upload-Defer-Length,Upload-Concat,Upload-Expires,"
+    "Upload-Incomplete,Upload-Complete,Upload-Draft-Interop-Version,Upload-Limit,Repr-Digest,"
+    "Content-Length,Content-Type,Content-Range,Content-Disposition,Accept-Ranges,ETag,"
+    "Last-Modified,Retry-After"
+)
+
+EXTENSIONS: Final = (
+    Capability.CREATION,
+    Capability.CREATION_WITH_UPLOAD,
+    Capability.CREATION_DEFER_LENGTH,
+    Capability.EXPIRATION,
+    Capability.CHECKSUM,
+    Capability.CHECKSUM_TRAILER,
+    Capability.TERMINATION,
+    Capability.CONCATENATION,
+)
+"""Everything that ``Tus-Extension`` may name, in order; a download is no extension of tus."""
+
+_NO_STORE: Final = (("Cache-Control", "no-store"),)
+# A download may be kept, but its validator is asked for again: it may have been removed.
+_REVALIDATE: Final = (("Cache-Control", "no-cache"),)
+_TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+
+# RFC 9110 sections 12.5.3 and 15.5.16, RFC 5789 section 2.2: a 415 says what would be taken.
+_SPECIFIC: Final[Mapping[type[Exception], Fields]] = {
+    VersionError: (("Tus-Version", TUS_VERSION),),
+    ContentTypeError: (("Accept-Patch", OFFSET_STREAM),),
+    UnsupportedCodingError: (("Accept-Encoding", "zstd"),),
+}
+
+# After these, nobody knows where the next request begins, or the server wants no next one.
+_CLOSING: Final = (
+    BadRequestError,
+    BodyCutError,
+    BodyTimeoutError,
+    ExpectationError,
+    HeadTimeoutError,
+    HeadTooLargeError,
+    HttpVersionError,
+    NotImplementedMethodError,
+    OverloadedError,
+    ShuttingDownError,
+    UriTooLongError,
+)
+
+
+class Answers:
+    """Makes every answer; what depends only on the rules is rendered once, here.
+
+    ``head`` is the request that is answered, None where no head could be read.
+    """
+
+    def __init__(self, rules: TusRules) -> None:
+        self._rules = rules
+        base: Fields = (("Tus-Resumable", TUS_VERSION), ("X-Content-Type-Options", "nosniff"))
+        self._cors = _Cors(rules.cors)
+        self._by_origin = {
+            origin: (*base, *fields) for origin, fields in self._cors.actual().items()
+        }
+        self._base = self._by_origin.pop("")
+        self._plain = (*self._base, *_NO_STORE)
+        self._capabilities = _capabilities(rules)
+
+    def options(self, head: RequestHead | None) -> Response:
+        """Answer OPTIONS, a CORS preflight or not."""
+        preflight = self._cors.preflight
+        return Response(204, (*self._fields(head), *self._capabilities, *preflight))
+
+    def created(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a POST that made *info*, with its body's bytes counted in ``info.offset``."""
+        location = ("Location", render_location(head, info.id, self._rules))
+        progress = self._progress(info)
+        if info.length is None:
+            return Response(201, (*self._fields(head), location, *progress))
+        length = ("Upload-Length", str(info.length))
+        return Response(201, (*self._fields(head), location, length, *progress))
+
+    def appended(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a PATCH after which the upload is *info*."""
+        return Response(204, (*self._fields(head), *self._progress(info)))
+
+    def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
+        fields = [*self._fields(head), *self._progress(info)]
+        if info.length is None:
+            fields.append(("Upload-Defer-Length", "1"))
+        else:
+            fields.append(("Upload-Length", str(info.length)))
+        if info.metadata.raw:
+            fields.append(("Upload-Metadata", info.metadata.raw))
+        if info.concat_raw:
+            fields.append(("Upload-Concat", info.concat_raw))
+        return Response(200, tuple(fields))
+
+    def terminated(self, head: RequestHead) -> Response:
+        """Answer a DELETE that was done."""
+        return Response(204, self._fields(head))
+
+    def downloaded(
+        self, head: RequestHead, selection: Selection, body: FileSlice | bytes = b""
+    ) -> Response:
+        """Answer GET with what ``download.select`` chose; *body* is exactly those bytes."""
+        fields = (*self._fields(head, _REVALIDATE), *selection.headers)
+        return Response(selection.status, fields, body)
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Answer with what went wrong; of an error that is not the client's, only that it was."""
+        if isinstance(error, FileloftError):
+            status, code = error.status, error.code
+        else:
+            status, code = 500, FileloftError.code
+        fields = (*self._fields(head), *_TEXT, *_specific(error))
+        body = f"ERR_{code.upper()}: {_message(error)}\n".encode("ascii", "backslashreplace")
+        return Response(status, fields, body, isinstance(error, _CLOSING))
+
+    def _fields(self, head: RequestHead | None, caching: Fields = _NO_STORE) -> Fields:
+        """Return what every answer carries."""
+        if self._by_origin and head is not None:
+            origin = head.headers.get("origin", "")
+            return (*self._by_origin.get(origin, self._base), *caching)
+        return self._plain if caching is _NO_STORE else (*self._base, *caching)
+
+    def _progress(self, info: UploadInfo) -> Fields:
+        offset = ("Upload-Offset", str(info.offset))
+        expires_at = expiry(info, finished_too=self._rules.expire_finished)
+        if expires_at is None:
+            return (offset,)
+        return (offset, ("Upload-Expires", render_date(int(expires_at))))
+
+
+class _Cors:
+    """The fields for browsers, by the origin that asks; "" is every origin not in the list."""
+
+    def __init__(self, rules: CorsRules) -> None:
+        self._rules = rules
+        self.preflight: Fields = ()
+        if rules.enabled:
+            self.preflight = (
+                ("Access-Control-Allow-Methods", ALLOW_METHODS),
+                ("Access-Control-Allow-Headers", _extended(ALLOW_HEADERS, rules.allow_headers)),
+                ("Access-Control-Max-Age", str(rules.max_age_s)),
+            )
+
+    def actual(self) -> Mapping[str, Fields]:
+        """Return the fields of an answer for each origin that is let in by name, and for ""."""
+        rules = self._rules
+        if not rules.enabled:
+            return {"": ()}
+        expose = ("Access-Control-Expose-Headers", _extended(EXPOSE_HEADERS, rules.expose_headers))
+        if "*" in rules.allow_origins:
+            return {"": (("Access-Control-Allow-Origin", "*"), expose)}
+        # Without Vary, a cache could hand one origin's answer to another.
+        vary = ("Vary", "Origin")
+        allowed: dict[str, Fields] = {"": (vary,)}
+        credentials = (("Access-Control-Allow-Credentials", "true"),) if rules.credentials else ()
+        for origin in rules.allow_origins:
+            allow = ("Access-Control-Allow-Origin", origin)
+            allowed[origin] = (allow, *credentials, expose, vary)
+        return allowed
+
+
+def _extended(names: str, added: str) -> str:
+    """Return the list *names* with what the operator added that is not in it; no spaces (T022)."""
+    known = {name.lower() for name in names.split(",")}
+    extra = [name.strip() for name in added.split(",")]
+    return ",".join((names, *(name for name in extra if name and name.lower() not in known)))
+
+
+def _capabilities(rules: TusRules) -> Fields:
+    """Return what OPTIONS tells of this server; a field without a value is absent (T023, T025)."""
+    fields = [("Tus-Version", TUS_VERSION)]
+    extensions = ",".join(name.value for name in EXTENSIONS if name in rules.capabilities)
+    if extensions:
+        fields.append(("Tus-Extension", extensions))
+    if rules.max_size:
+        fields.append(("Tus-Max-Size", str(rules.max_size)))
+    if Capability.CHECKSUM in rules.capabilities:
+        fields.append(("Tus-Checksum-Algorithm", ",".join(rules.algorithms)))
+    return tuple(fields)
+
+
+def _specific(error: Exception) -> Fields:
+    """Return the fields that an answer with *error* must or should carry."""
+    match error:
+        case MethodNotAllowedError():
+            return (("Allow", error.allow),)
+        case RangeNotSatisfiableError():
+            return (("Content-Range", f"bytes */{error.size}"),)
+        case FileloftError(status=503):
+            return (("Retry-After", "1"),)
+        case _:
+            return _SPECIFIC.get(type(error), ())
+
+
+def _message(error: Exception) -> str:
+    """Return what the client may read: no paths or names of this machine, on one line."""
+    if isinstance(error, WireError) and str(error):
+        return "".join(char if char.isprintable() else "?" for char in str(error))
+    code = error.code if isinstance(error, FileloftError) else FileloftError.code
+    return code.replace("_", " ")
+
+
+def error_table() -> list[tuple[int, str, str, str, str]]:
+    """Return status, code, class, who is to blame, and meaning of every error, in file order."""
+    rows = []
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, FileloftError):
+            meaning = " ".join(cleandoc(error.__doc__ or "").split())
+            rows.append(
+                (error.status, f"ERR_{error.code.upper()}", error.__name__, _blame(error), meaning)
+            )
+    return rows
+
+
+def _blame(error: type[FileloftError]) -> str:
+    for base, blamed in ((WireError, "client"), (ConfigError, "operator"), (StoreError, "storage")):
+        if issubclass(error, base):
+            return blamed
+    return "server"

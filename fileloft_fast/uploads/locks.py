@@ -1,0 +1,116 @@
+"""One lock an upload, handed over on demand.
+
+Whoever comes later asks the holder to stop; the holder's bytes count, and the newcomer goes on in
+milliseconds. HEAD needs no lock: it asks the holder's transfer how far it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+from fileloft_fast.errors import UploadLockedError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fileloft_fast.dataplane import Transfer
+    from fileloft_fast.model import UploadId
+
+Stop = Callable[[Exception], object]
+
+
+class Hold:
+    """One request's claim on an upload; ``async with`` waits for it and gives it up.
+
+    *stop* is called, once, when somebody else wants the upload; None for work that is short.
+    Raises UploadLockedError where the holder does not let go in time.
+    """
+
+    __slots__ = ("_asked", "_granted", "_locks", "_stop", "transfer", "upload")
+
+    def __init__(self, locks: Locks, upload: UploadId, stop: Stop | None) -> None:
+        self.upload = upload
+        self.transfer: Transfer | None = None
+        self._locks = locks
+        self._stop = stop
+        self._asked = False
+        self._granted: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        queue = self._locks.queues.get(self.upload)
+        if queue is None:
+            self._locks.queues[self.upload] = deque((self,))
+            return self
+        queue.append(self)
+        queue[0].ask()
+        self._granted = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._locks.timeout_s):
+                await self._granted
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, TimeoutError):
+                raise UploadLockedError("the upload is held by another request") from error
+            raise
+        if len(queue) > 1:
+            self.ask()  # somebody came while we waited: what has arrived is stored, no more
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def ask(self) -> None:
+        """Ask this holder to stop."""
+        if not self._asked and self._stop is not None:
+            self._asked = True
+            self._stop(UploadLockedError("a newer request took the upload over"))
+
+    def refuse(self, error: Exception) -> None:
+        """Make a claim that still waits fail with *error*."""
+        if self._granted is not None and not self._granted.done():
+            self._granted.set_exception(error)
+
+    def grant(self) -> None:
+        """Let a claim that waits have the upload."""
+        if self._granted is not None and not self._granted.done():
+            self._granted.set_result(None)
+
+    def _leave(self) -> None:
+        queue = self._locks.queues[self.upload]
+        held = queue[0] is self
+        queue.remove(self)
+        if not queue:
+            del self._locks.queues[self.upload]
+        elif held:
+            queue[0].grant()
+
+
+class Locks:
+    """The locks of one process."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.queues: dict[UploadId, deque[Hold]] = {}
+
+    def hold(self, upload: UploadId, stop: Stop | None = None) -> Hold:
+        """Return a claim on *upload* to be entered."""
+        return Hold(self, upload, stop)
+
+    def holder(self, upload: UploadId) -> Hold | None:
+        """Return who holds *upload* now."""
+        queue = self.queues.get(upload)
+        return queue[0] if queue else None
+
+    def drain(self, error: Exception) -> None:
+        """Let no claim wait any longer: each one that does fails with *error*."""
+        for queue in tuple(self.queues.values()):
+            for hold in tuple(queue)[1:]:
+                hold.refuse(error)

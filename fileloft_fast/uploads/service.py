@@ -1,0 +1,236 @@
+"""Requests in, answers out: what each effect does, and in which order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from fileloft_fast.errors import (
+    BodyCutError,
+    BodyTimeoutError,
+    FileloftError,
+    ShuttingDownError,
+    StorageFullError,
+    StoreError,
+    UploadLockedError,
+    UploadNotFoundError,
+)
+from fileloft_fast.model import (
+    Body,
+    Concat,
+    FileSlice,
+    Offset,
+    RequestHead,
+    Response,
+    UploadId,
+    UploadInfo,
+)
+from fileloft_fast.tus import download
+from fileloft_fast.tus.effects import (
+    Append,
+    Coding,
+    Concatenate,
+    Create,
+    Download,
+    Effect,
+    Inspect,
+    Options,
+    Terminate,
+)
+from fileloft_fast.tus.plan import plan, plan_append, plan_concatenation, plan_create
+from fileloft_fast.tus.responses import Answers
+
+if TYPE_CHECKING:
+    from fileloft_fast.stores import AnyStore, Found
+    from fileloft_fast.tus.rules import TusRules
+    from fileloft_fast.uploads.expiry import Expiry
+    from fileloft_fast.uploads.intake import Intake
+    from fileloft_fast.uploads.locks import Locks
+
+log = logging.getLogger(__name__)
+
+# After these, tus 1.0 (creation-with-upload) wants the bytes of a creation kept.
+_KEPT: Final = (BodyCutError, BodyTimeoutError, ShuttingDownError, UploadLockedError)
+
+_Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
+
+
+class Service:
+    """Answers requests for the uploads of one store; see ``http1.site.Answerer``.
+
+    *min_free_bytes*: below so much free space nothing is created (507). *cleanup_partials*: a
+    concatenation removes what it was made of.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root hands every part in
+        self,
+        rules: TusRules,
+        store: AnyStore,
+        locks: Locks,
+        intake: Intake,
+        expiry: Expiry,
+        *,
+        min_free_bytes: int = 0,
+        cleanup_partials: bool = False,
+    ) -> None:
+        self._rules = rules
+        self._store = store
+        self._locks = locks
+        self._intake = intake
+        self._expiry = expiry
+        self._min_free_bytes = min_free_bytes
+        self._cleanup_partials = cleanup_partials
+        self._answers = Answers(rules)
+        self._serve: Mapping[type[Effect], _Serve] = {
+            Options: self._options,
+            Create: self._create,
+            Concatenate: self._concatenate,
+            Append: self._append,
+            Inspect: self._inspect,
+            Terminate: self._terminate,
+            Download: self._download,
+        }
+
+    async def answer(self, head: RequestHead, body: Body) -> Response:
+        """Serve one request; every refusal is a Response."""
+        try:
+            effect = plan(head, self._rules)
+            return await self._serve[type(effect)](head, effect, body)
+        except FileloftError as error:
+            return self.failed(error, head)
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Return the answer for *error*; a failing disk goes to the log."""
+        response = self._answers.failed(error, head)
+        if isinstance(error, StoreError):
+            log.error("storage failed status=%d error=%s", error.status, error)
+            # Bytes may have left the socket unstored: nobody knows where a next request begins.
+            return replace(response, close=True)
+        return response
+
+    # -- effects --------------------------------------------------------------------------------
+
+    async def _options(self, head: RequestHead, _wanted: Options, _body: Body) -> Response:
+        return self._answers.options(head)
+
+    async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
+        await self._check_space()
+        now = time.time()
+        info = UploadInfo(
+            id=UploadId(secrets.token_hex(16)),
+            offset=Offset(0),
+            length=wanted.length,
+            metadata=wanted.metadata,
+            concat=wanted.concat,
+            concat_raw=wanted.concat_raw,
+            created_at=now,
+            modified_at=now,
+            expires_at=self._expiry.after(now),
+        )
+        if not wanted.has_body:
+            await self._store.create(info, b"")
+            return self._answers.created(head, info)
+        if body.at_hand and wanted.coding is Coding.IDENTITY:
+            data = self._intake.verified(wanted, body, plan_create(wanted, self._rules).room)
+            info = replace(info, offset=Offset(len(data)))
+            await self._store.create(info, data)
+            return self._answers.created(head, info)
+        return self._answers.created(head, await self._create_and_receive(info, wanted, body))
+
+    async def _create_and_receive(self, info: UploadInfo, wanted: Create, body: Body) -> UploadInfo:
+        async with self._locks.hold(info.id, body.interrupt) as hold:
+            await self._store.create(info, b"")
+            try:
+                found = await self._store.load(info.id)
+                room = plan_create(wanted, self._rules).room
+                received = await self._intake.bring(found, wanted, body, room, hold)
+            except FileloftError as error:
+                if not isinstance(error, _KEPT):
+                    await self._store.remove(info.id)
+                raise
+            return self._expiry.renewed(received)
+
+    async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
+        async with self._locks.hold(wanted.id, body.interrupt) as hold:
+            found = await self._load(wanted.id)
+            planned = plan_append(found.info, wanted, self._rules)
+            if planned.length != found.info.length:
+                assert planned.length is not None
+                found = await self._store.declare_length(found, planned.length)
+            info = await self._intake.bring(found, wanted, body, planned.room, hold)
+            return self._answers.appended(head, self._expiry.renewed(info))
+
+    async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
+        await self._check_space()
+        parts = [await self._maybe_load(upload) for upload in wanted.partials]
+        known = [None if part is None else part.info for part in parts]
+        length = plan_concatenation(wanted, known, self._rules)
+        now = time.time()
+        info = UploadInfo(
+            id=UploadId(secrets.token_hex(16)),
+            offset=Offset(length),
+            length=length,
+            metadata=wanted.metadata,
+            concat=Concat.FINAL,
+            concat_raw=wanted.concat_raw,
+            partials=wanted.partials,
+            created_at=now,
+            modified_at=now,
+            expires_at=self._expiry.after(now),
+        )
+        info = await self._store.concatenate(info, [part for part in parts if part is not None])
+        if self._cleanup_partials:
+            for upload in dict.fromkeys(wanted.partials):
+                async with self._locks.hold(upload):
+                    await self._store.remove(upload)
+        return self._answers.created(head, info)
+
+    async def _inspect(self, head: RequestHead, wanted: Inspect, _body: Body) -> Response:
+        holder = self._locks.holder(wanted.id)
+        if holder is not None and holder.transfer is not None:
+            # What the client has sent and we have got counts, also what waits in the socket: it is
+            # stored first, so that this offset survives whatever happens next.
+            await holder.transfer.progress()
+        found = await self._load(wanted.id)
+        return self._answers.inspected(head, found.info)
+
+    async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:
+        async with self._locks.hold(wanted.id):
+            await self._load(wanted.id)
+            await self._store.remove(wanted.id)
+        return self._answers.terminated(head)
+
+    async def _download(self, head: RequestHead, wanted: Download, _body: Body) -> Response:
+        found = await self._load(wanted.id)
+        selection = download.select(head, found.info)
+        if selection.length == 0:
+            return self._answers.downloaded(head, selection)
+        whole = await self._store.read(found)
+        part = FileSlice(whole.descriptor, selection.start, selection.length)
+        if whole.length < selection.start + selection.length:
+            os.close(whole.descriptor)
+            raise UploadNotFoundError("no such upload")
+        return self._answers.downloaded(head, selection, part)
+
+    # -- what they share ------------------------------------------------------------------------
+
+    async def _load(self, upload: UploadId) -> Found:
+        """Return a living upload. Raises UploadNotFoundError, UploadGoneError."""
+        found: Found = await self._store.load(upload)
+        self._expiry.check(found.info)
+        return found
+
+    async def _maybe_load(self, upload: UploadId) -> Found | None:
+        try:
+            return await self._load(upload)
+        except UploadNotFoundError:
+            return None
+
+    async def _check_space(self) -> None:
+        if await self._store.free_bytes() < self._min_free_bytes:
+            raise StorageFullError("less than FILELOFT_MIN_FREE is left")

@@ -1,0 +1,173 @@
+"""Slow clients: what they are waited for, and what they cost (H49, H50)."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deadline import eventually
+from tests.wire import CHUNKED, OCTETS, Wire, render_request
+
+if TYPE_CHECKING:
+    from tests.conftest import Fleet
+    from tests.endpoint import Endpoint
+
+
+def trickle(wire: Wire, data: bytes, every_s: float) -> float:
+    """Send *data* byte by byte until an answer or the end comes; return the seconds it took."""
+    began = time.monotonic()
+    for byte in data:
+        if wire.wait_readable(every_s):
+            break
+        wire.send_pieces([bytes([byte])])
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("begun", [b"P", b"PATCH /files/ HTTP/1.1\r\nHost: h\r\n"])
+def test_a_head_has_to_come_in_time_as_a_whole(hasty: Endpoint, begun: bytes) -> None:
+    """H49: each byte does not buy another second."""
+    with hasty.connect() as wire:
+        wire.send(begun)
+        assert trickle(wire, b"X-A: " + b"a" * 1000, 0.05) < 4
+        answer = wire.read()
+        assert answer.status == 408
+        assert answer.closes
+        wire.assert_silent_end()
+
+
+def test_a_head_that_stalls_is_408(hasty: Endpoint) -> None:
+    """H49."""
+    with hasty.connect() as wire:
+        wire.send(b"HEAD /files/x HTTP/1.1\r\n")
+        assert wire.read(head=True).status == 408
+        wire.assert_silent_end()
+
+
+def test_a_connection_that_says_nothing_is_closed_without_a_word(hasty: Endpoint) -> None:
+    """H49: no answer, since nothing was asked; a browser opens such ones ahead of need."""
+    with hasty.connect() as wire:
+        wire.assert_silent_end()
+
+
+def test_an_idle_connection_is_closed_without_a_word(hasty: Endpoint) -> None:
+    """H49."""
+    upload = hasty.create(5)
+    with hasty.connect() as wire:
+        assert wire.ask(render_request("HEAD", upload)).status == 200
+        began = time.monotonic()
+        wire.assert_silent_end()
+        assert time.monotonic() - began < 4
+
+
+def test_a_second_head_has_to_come_in_time_too(hasty: Endpoint) -> None:
+    """H49."""
+    upload = hasty.create(5)
+    with hasty.connect() as wire:
+        wire.send(render_request("HEAD", upload) + b"HEAD /files/x HT")
+        assert wire.read(head=True).status == 200
+        assert wire.read(head=True).status == 408
+        wire.assert_silent_end()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_below_the_least_rate_is_ended_and_kept(hasty: Endpoint, *, chunked: bool) -> None:
+    """H50: on many connections at once."""
+    uploads = [hasty.create(10_000) for _ in range(20)]
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS}
+    fields |= CHUNKED if chunked else {"Content-Length": "10000"}
+    with ExitStack() as stack:
+        wires = [stack.enter_context(hasty.connect()) for _ in uploads]
+        for wire, upload in zip(wires, uploads, strict=True):
+            wire.send(render_request("PATCH", upload, fields, b"2710\r\n" if chunked else b""))
+        sent = [0] * len(wires)
+        began = time.monotonic()
+
+        def all_answered() -> bool:
+            waiting = [n for n, wire in enumerate(wires) if not wire.wait_readable(0)]
+            for number in waiting:
+                sent[number] += wires[number].send_pieces([b"x"])
+            return not waiting
+
+        eventually(all_answered, within_s=10, every_s=0.1)
+        assert time.monotonic() - began < 8
+        for wire in wires:
+            answer = wire.read()
+            assert answer.status == 503
+            assert answer.closes
+    for upload, count in zip(uploads, sent, strict=True):
+        offset = hasty.offset(upload)
+        assert count - 2 <= offset <= count
+        hasty.assert_holds(upload, b"x" * offset)
+
+
+def test_a_body_at_a_fair_rate_may_take_its_time(hasty: Endpoint) -> None:
+    """H50: longer than any timeout, as long as it goes on."""
+    upload = hasty.create(100_000)
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, "Content-Length": "100000"}
+    began = time.monotonic()
+    sent = 0
+    with hasty.connect() as wire:
+        wire.send(render_request("PATCH", upload, fields))
+
+        def goes_on() -> bool:
+            nonlocal sent
+            wire.send(b"x" * 20)
+            sent += 20
+            return time.monotonic() - began > 2.5
+
+        eventually(goes_on, every_s=0.05)
+        wire.send(b"x" * (100_000 - sent))
+        assert wire.read()["Upload-Offset"] == "100000"
+    hasty.assert_holds(upload, b"x" * 100_000)
+
+
+def test_a_checked_body_that_stalls_is_ended_and_discarded(hasty: Endpoint) -> None:
+    """H50 and T146."""
+    upload = hasty.create(1000)
+    fields = {
+        "Upload-Offset": "0",
+        "Content-Type": OCTETS,
+        "Content-Length": "1000",
+        "Upload-Checksum": "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=",
+    }
+    with hasty.connect() as wire:
+        wire.send(render_request("PATCH", upload, fields, b"x" * 300))
+        assert wire.read().status == 503
+        wire.assert_silent_end()
+    hasty.assert_holds(upload, b"")
+
+
+def test_a_refused_client_is_not_listened_to_for_ever(hasty: Endpoint) -> None:
+    """H42: the lingering close has an end."""
+    with hasty.connect() as wire:
+        wire.send(b"get / HTTP/1.1\r\n")
+        assert wire.read().status == 400
+        assert trickle_until_broken(wire) < 9
+
+
+def trickle_until_broken(wire: Wire) -> float:
+    """Send on to a server that has refused, until it resets; return the seconds it took."""
+    began = time.monotonic()
+    eventually(lambda: not wire.send_pieces([b"x"]), within_s=10, every_s=0.1)
+    return time.monotonic() - began
+
+
+def test_more_connections_than_the_limit_are_told_so(fleet: Fleet) -> None:
+    """H50: 503 with Retry-After, and those that are there go on."""
+    narrow = fleet.endpoint(MAX_CONNECTIONS="5")
+    upload = narrow.create(5)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(narrow.connect()) for _ in range(5)]
+        for wire in wires:
+            assert wire.ask(render_request("HEAD", upload)).status == 200
+        with narrow.connect() as late:
+            answer = late.read()
+            assert answer.status == 503
+            assert "Retry-After" in answer
+            assert answer.closes
+        for wire in wires:
+            assert wire.ask(render_request("HEAD", upload)).status == 200
+    eventually(lambda: narrow.ask("HEAD", upload).status == 200)

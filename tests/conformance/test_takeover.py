@@ -1,0 +1,203 @@
+"""Several requests for one upload at once (T074 to T076, T079, T163): who has to give way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deadline import eventually
+from tests.endpoint import Endpoint
+from tests.wire import CHUNKED, OCTETS, NoAnswerError, Wire, render_request
+
+if TYPE_CHECKING:
+    from tests.conftest import Fleet
+
+
+def begin_append(
+    endpoint: Endpoint, wire: Wire, upload: str, size: int, body: bytes, *, offset: int = 0
+) -> None:
+    """Send the head of a PATCH of *size* bytes and *body* of it, and wait until that is stored."""
+    fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS, "Content-Length": str(size)}
+    wire.send(render_request("PATCH", upload, fields))
+    wire.send(body)
+    eventually(lambda: endpoint.offset(upload) == offset + len(body))
+
+
+def end_of(wire: Wire) -> int:
+    """Return the status that a pushed-out request was answered with; 0 for a closed connection."""
+    try:
+        answer = wire.read()
+    except (NoAnswerError, ConnectionResetError):
+        return 0
+    return answer.status
+
+
+def test_the_next_patch_takes_over_from_one_that_stalls(tus: Endpoint) -> None:
+    """T076: within milliseconds, and the bytes of both are kept."""
+    upload = tus.create(1000)
+    with tus.connect() as stalled:
+        begin_append(tus, stalled, upload, 1000, b"a" * 400)
+        started = time.monotonic()
+        answer = tus.append(upload, 400, b"b" * 600)
+        assert time.monotonic() - started < 1.0
+        assert (answer.status, answer["Upload-Offset"]) == (204, "1000")
+        stalled.send_pieces([b"A" * 600])
+        assert end_of(stalled) in {0, 423}
+    tus.assert_holds(upload, b"a" * 400 + b"b" * 600)
+
+
+def test_the_next_patch_takes_over_from_a_chunked_one(tus: Endpoint) -> None:
+    """T076."""
+    upload = tus.create(1000)
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, **CHUNKED}
+    with tus.connect() as stalled:
+        stalled.send(render_request("PATCH", upload, fields, b"190\r\n" + b"a" * 399))
+        eventually(lambda: tus.offset(upload) == 399)
+        answer = tus.append(upload, 399, b"b" * 601)
+        assert (answer.status, answer["Upload-Offset"]) == (204, "1000")
+        stalled.send_pieces([b"A\r\n0\r\n\r\n"])
+        assert end_of(stalled) in {0, 423}
+    tus.assert_holds(upload, b"a" * 399 + b"b" * 601)
+
+
+def test_a_takeover_at_a_stale_offset_is_409(tus: Endpoint) -> None:
+    """T074: what the first one stored counts, whatever becomes of it."""
+    upload = tus.create(1000)
+    with tus.connect() as first:
+        begin_append(tus, first, upload, 1000, b"a" * 400)
+        assert tus.append(upload, 0, b"b" * 1000).status in {409, 423}
+        assert tus.offset(upload) == 400
+    tus.assert_holds(upload, b"a" * 400)
+
+
+def test_a_long_row_of_takeovers_loses_nothing(tus: Endpoint) -> None:
+    """T076."""
+    upload = tus.create(1000)
+    wires = [tus.connect() for _ in range(20)]
+    content = b""
+    for number, wire in enumerate(wires):
+        piece = bytes([65 + number]) * 10
+        size = 1000 - len(content)
+        begin_append(tus, wire, upload, size, piece, offset=len(content))
+        content += piece
+    for wire in wires:
+        wire.send_pieces([b"!"])
+    for wire in wires[:-1]:
+        assert end_of(wire) in {0, 423}
+    for wire in wires:
+        wire.socket.close()
+    tus.assert_holds(upload, content + b"!")
+
+
+def race(endpoint: Endpoint, upload: str, size: int) -> dict[bytes, int]:
+    """PATCH *size* letters from two clients at the same time; return the statuses, 0 for none."""
+    together = threading.Barrier(2)
+    statuses: dict[bytes, int] = {}
+
+    def run(letter: bytes) -> None:
+        request = endpoint.render_append(upload, 0, letter * size)
+        with endpoint.connect() as wire:
+            together.wait()
+            wire.send_pieces([request])
+            statuses[letter] = end_of(wire)
+
+    racers = [threading.Thread(target=run, args=(letter,)) for letter in (b"a", b"b")]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    return statuses
+
+
+@pytest.mark.parametrize("size", [1, 1000, 300_000])
+def test_two_patches_at_once_never_interleave(tus: Endpoint, size: int) -> None:
+    """T074: one is stored as a whole, the other refused or cut short; ten tries."""
+    for _ in range(10):
+        upload = tus.create(size)
+        statuses = race(tus, upload, size)
+        assert set(statuses.values()) <= {0, 204, 409, 413, 423}
+        content = tus.stored(upload)
+        assert content in {b"a" * len(content), b"b" * len(content)}
+        for letter, status in statuses.items():
+            if status == 204:
+                assert content == letter * size
+        tus.assert_holds(upload, content)
+
+
+def test_a_dead_connection_does_not_keep_the_upload(tus: Endpoint) -> None:
+    """T076: the peer is gone without a word; the next request need not wait for a timeout."""
+    upload = tus.create(100)
+    with tus.connect() as dead:
+        begin_append(tus, dead, upload, 100, b"d" * 10)
+        for round_ in range(3):
+            offset = 10 + 10 * round_
+            assert tus.append(upload, offset, b"n" * 10).status == 204
+    tus.assert_holds(upload, b"d" * 10 + b"n" * 30)
+
+
+def test_a_patch_that_stalls_is_ended_and_its_bytes_are_kept(hasty: Endpoint) -> None:
+    """T075: 503 and close, so that the client comes back."""
+    upload = hasty.create(1000)
+    with hasty.connect() as wire:
+        begin_append(hasty, wire, upload, 1000, b"s" * 300)
+        answer = wire.read()
+        assert answer.status == 503
+        assert answer.closes
+        assert "Retry-After" in answer
+        wire.assert_silent_end()
+    assert hasty.append(upload, 300, b"t" * 700).status == 204
+    hasty.assert_holds(upload, b"s" * 300 + b"t" * 700)
+
+
+def test_delete_ends_a_running_patch_and_nothing_comes_back(tus: Endpoint) -> None:
+    """T163."""
+    upload = tus.create(1000)
+    with tus.connect() as wire:
+        begin_append(tus, wire, upload, 1000, b"x" * 400)
+        started = time.monotonic()
+        assert tus.ask("DELETE", upload).status == 204
+        assert time.monotonic() - started < 1.0
+        wire.send_pieces([b"y" * 600])
+        assert end_of(wire) in {0, 404, 410, 423}
+    tus.assert_gone(upload)
+
+
+def test_a_running_chunked_patch_is_ended_by_delete(tus: Endpoint) -> None:
+    """T163."""
+    upload = tus.create(1000)
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, **CHUNKED}
+    with tus.connect() as wire:
+        wire.send(render_request("PATCH", upload, fields, b"a\r\n01234"))
+        eventually(lambda: tus.offset(upload) == 5)
+        assert tus.ask("DELETE", upload).status == 204
+        wire.send_pieces([b"56789\r\n0\r\n\r\n"])
+        assert end_of(wire) in {0, 404, 410, 423}
+    tus.assert_gone(upload)
+
+
+def test_shutdown_keeps_the_bytes_of_a_running_patch(fleet: Fleet) -> None:
+    """T079: 503 or a closed connection, soon, and the next process has the exact offset."""
+    first = fleet.start(SHUTDOWN_TIMEOUT="5")
+    endpoint = Endpoint(first)
+    plain_upload = endpoint.create(1_000_000)
+    chunked_upload = endpoint.create(1_000_000)
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, **CHUNKED}
+    with endpoint.connect() as plain_wire, endpoint.connect() as chunked_wire:
+        begin_append(endpoint, plain_wire, plain_upload, 1_000_000, b"p" * 123_456)
+        chunk = b"10000\r\n" + b"c" * 50_000
+        chunked_wire.send(render_request("PATCH", chunked_upload, fields, chunk))
+        eventually(lambda: endpoint.offset(chunked_upload) == 50_000)
+        first.terminate()
+        for wire in (plain_wire, chunked_wire):
+            assert end_of(wire) in {0, 503}
+        assert first.wait() == 0
+    with fleet.restart(first) as second:
+        again = Endpoint(second)
+        again.assert_holds(plain_upload, b"p" * 123_456)
+        again.assert_holds(chunked_upload, b"c" * 50_000)
+        rest = b"r" * 950_000
+        assert again.append(chunked_upload, 50_000, rest).status == 204
+        again.assert_holds(chunked_upload, b"c" * 50_000 + rest)

@@ -1,0 +1,94 @@
+"""Servers that tests share: one process for each set of settings, for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.endpoint import Endpoint
+from tests.server import Server
+
+
+class Fleet:
+    """The servers of a test session, started when a test first asks for their settings."""
+
+    def __init__(self, directories: pytest.TempPathFactory, stack: ExitStack) -> None:
+        self._directories = directories
+        self._stack = stack
+        self._servers: dict[frozenset[tuple[str, str]], Server] = {}
+
+    def endpoint(self, **settings: str) -> Endpoint:
+        """Return a shared server with these FILELOFT_ settings, their prefix left out."""
+        key = frozenset(settings.items())
+        server = self._servers.get(key)
+        if server is None or not server.running:
+            server = self._servers[key] = self._stack.enter_context(self.start(**settings))
+        return Endpoint(server)
+
+    def start(self, **settings: str) -> Server:
+        """Start a server of its own, which the caller stops."""
+        data = self._directories.mktemp("data")
+        return Server(data, {f"FILELOFT_{name}": value for name, value in settings.items()})
+
+    def restart(self, server: Server) -> Server:
+        """Start a server with the settings and the data of one that has ended."""
+        assert not server.running
+        return Server(server.data, server.settings)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Return the session's servers."""
+    with ExitStack() as stack:
+        yield Fleet(tmp_path_factory, stack)
+
+
+@pytest.fixture(scope="session")
+def tus(fleet: Fleet) -> Endpoint:
+    """Return a server with every extension and no largest size."""
+    return fleet.endpoint(ENABLE_CONCATENATION="1", ENABLE_EXPIRATION="1", EXPIRATION_TTL="3600")
+
+
+@pytest.fixture(scope="session")
+def limited(fleet: Fleet) -> Endpoint:
+    """Return a server whose uploads may have 1000 bytes."""
+    return fleet.endpoint(MAX_SIZE="1000", ENABLE_CONCATENATION="1")
+
+
+@pytest.fixture(scope="session")
+def bare(fleet: Fleet) -> Endpoint:
+    """Return a server with every extension switched off."""
+    return fleet.endpoint(
+        DISABLE_CREATION="1",
+        DISABLE_CREATION_WITH_UPLOAD="1",
+        DISABLE_DEFER_LENGTH="1",
+        DISABLE_TERMINATION="1",
+        DISABLE_CHECKSUM="1",
+    )
+
+
+@pytest.fixture(scope="session")
+def plain(fleet: Fleet) -> Endpoint:
+    """Return a server that only creates: no other extension."""
+    return fleet.endpoint(
+        DISABLE_CREATION_WITH_UPLOAD="1",
+        DISABLE_DEFER_LENGTH="1",
+        DISABLE_TERMINATION="1",
+        DISABLE_CHECKSUM="1",
+    )
+
+
+@pytest.fixture(scope="session")
+def shop(fleet: Fleet) -> Endpoint:
+    """Return a server that gives finished uploads back."""
+    return fleet.endpoint(
+        ENABLE_DOWNLOAD="1", ENABLE_CONCATENATION="1", ENABLE_CLEANUP_CONCAT_PARTIALS="1"
+    )
+
+
+@pytest.fixture(scope="session")
+def hasty(fleet: Fleet) -> Endpoint:
+    """Return a server whose patience is a second."""
+    return fleet.endpoint(HEAD_TIMEOUT="1", BODY_TIMEOUT="1", IDLE_TIMEOUT="1", MIN_RATE="64")

@@ -1,0 +1,139 @@
+"""The real server as a process of its own, started for tests and stopped by them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+_LISTENING: Final = re.compile(r"listening address=(\S+):(\d+)")
+_START_S: Final = 20.0
+_STOP_S: Final = 20.0
+
+
+class Server:
+    """One ``fileloft_fast serve`` on a loopback port that the kernel chose.
+
+    *settings* are environment variables; FILELOFT_DATA_DIR is *data*, and nothing else of the
+    caller's environment reaches the process but PATH and what the interpreter needs.
+    """
+
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self.settings = dict(settings or {})
+        self.address = ("", 0)
+        self.log: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._process = self._start()
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        try:
+            self.address = self._wait_for_address()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def wait_for_log(self, pattern: str, within_s: float = 10.0) -> re.Match[str]:
+        """Return the first match of *pattern* in the log, waiting until it is written."""
+        end = time.monotonic() + within_s
+        seen = 0
+        with self._changed:
+            while True:
+                for line in self.log[seen:]:
+                    matched = re.search(pattern, line)
+                    if matched is not None:
+                        return matched
+                seen = len(self.log)
+                left = end - time.monotonic()
+                late = left <= 0 or self._ended
+                assert not late, "\n".join([f"no {pattern}", *self.log])
+                self._changed.wait(left)
+
+    def memory(self, field: str = "VmRSS") -> int:
+        """Return a memory figure of the process in bytes: VmRSS, or VmHWM for its peak."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        matched = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+        assert matched is not None
+        return int(matched[1]) * 1024
+
+    def terminate(self) -> None:
+        """Ask the process to stop, and return at once."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask the process to stop, wait for it and return its exit code; asking twice is fine."""
+        if self.running:
+            self.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """Kill the process: nothing of it gets a chance to tidy up."""
+        self._process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait until the process has ended and return its exit code."""
+        try:
+            code = self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        self._reader.join(_STOP_S)
+        return code
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "default",
+            "FILELOFT_BIND": "127.0.0.1:0",
+            "FILELOFT_DATA_DIR": str(self.data),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "fileloft_fast", "serve"],
+            env=environment | self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+        )
+
+    def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as pipe:
+            for line in pipe:
+                with self._changed:
+                    self.log.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _wait_for_address(self) -> tuple[str, int]:
+        matched = self.wait_for_log(_LISTENING.pattern, _START_S)
+        return matched[1].strip("[]"), int(matched[2])

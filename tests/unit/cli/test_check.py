@@ -1,0 +1,79 @@
+"""``check``: what is in force and where it came from; what is wrong; the exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fileloft_fast.cli import run
+from fileloft_fast.config import ROWS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_every_setting_is_printed_with_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = {
+        "FILELOFT_DATA_DIR": str(tmp_path),
+        "FILELOFT_BASE_PATH": "up",
+        "FILELOFT_FILE_MODE": "640",
+        "FILELOFT_LOCK_TIMEOUT": "2.50",
+        "FILELOFT_BIND": "[::1]:1,localhost:2",
+        "FILELOFT_ENABLE_DOWNLOAD": "TRUE",
+        "FILELOFT_MIN_FREE": "1K",
+        "RUST_LOG": "a=debug",
+    }
+    assert run(["check"], env) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == len(ROWS) + 1
+    assert "FILELOFT_BASE_PATH = /up/  # environment, FILELOFT_BASE_PATH\n" in out
+    assert "FILELOFT_FILE_MODE = 0640  # environment" in out
+    assert "FILELOFT_LOCK_TIMEOUT = 2.5  # environment" in out
+    assert "FILELOFT_BIND = [::1]:1,localhost:2  # environment" in out
+    assert "FILELOFT_ENABLE_DOWNLOAD = 1  # environment" in out
+    assert "FILELOFT_MIN_FREE = 1024  # environment" in out
+    assert "FILELOFT_LOG = debug  # environment, RUST_LOG\n" in out
+    assert "FILELOFT_SYNC = complete  # default\n" in out
+    assert "FILELOFT_UNIX_SOCKET = (none)  # default\n" in out
+    assert out.endswith("\nok\n")
+
+
+def test_each_wrong_setting_has_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = {"FILELOFT_DATA_DIR": str(tmp_path), "FILELOFT_BIND": "x", "FILELOFT_SYNC": "often"}
+    assert run(["check"], env) == 1
+    out = capsys.readouterr().out
+    assert "error: FILELOFT_BIND: " in out
+    assert "error: FILELOFT_SYNC: " in out
+    assert out.endswith("\nnot fit to serve\n")
+
+
+def test_an_unknown_variable_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = {"FILELOFT_DATA_DIR": str(tmp_path), "FILELOFT_MIN_FREE": "0", "FILELOFT_BNID": "x"}
+    assert run(["check"], env) == 0
+    assert "warning: FILELOFT_BNID: " in capsys.readouterr().out
+
+
+def test_a_data_directory_that_takes_no_files_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain_file = tmp_path / "file"
+    plain_file.touch()
+    assert run(["check"], {"FILELOFT_DATA_DIR": str(plain_file)}) == 1
+    assert "error: FILELOFT_DATA_DIR: cannot write to " in capsys.readouterr().out
+
+
+def test_a_data_directory_that_is_yet_to_be_made_is_fit_where_it_can_be(tmp_path: Path) -> None:
+    env = {"FILELOFT_DATA_DIR": str(tmp_path / "a" / "b"), "FILELOFT_MIN_FREE": "0"}
+    assert run(["check"], env) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_free_space_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = {"FILELOFT_DATA_DIR": str(tmp_path), "FILELOFT_MIN_FREE": "1000000T"}
+    assert run(["check"], env) == 1
+    assert "error: FILELOFT_MIN_FREE: " in capsys.readouterr().out
