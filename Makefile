@@ -12,7 +12,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/local/go/bin
 setup: $(VENV)/.installed   ## compile and install into .venv
 
 run: setup                  ## serve on 127.0.0.1:8080 into ./data
-	@mkdir -p data
 	@FILELOFT_BIND=$${FILELOFT_BIND:-127.0.0.1:8080} FILELOFT_DATA_DIR=$${FILELOFT_DATA_DIR:-data} \
 		exec $(BIN)/fileloft-fast
 
@@ -27,6 +26,8 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 test: $(VENV)/.test         ## every test, real clients included
+	@.ci/system-packages test "$(PYTHON)"
+	tests/clients/prepare
 	pytest
 
 bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
@@ -54,7 +55,6 @@ $(VENV)/.installed: $(VENV)/.made $(EXTENSIONS)
 	$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.installed
-	@.ci/system-packages $(if $(filter test,$*),test,build) "$(PYTHON)"
+$(VENV)/.dev $(VENV)/.test: $(VENV)/.%: $(VENV)/.installed
 	$(PIP) install --group $*
 	@touch $@

@@ -1,1 +1,1 @@
-# The compiled half of fileloft_fast.dataplane; setup.py shows this folder to Cython under that name.
+# The compiled half of fileloft_fast.dataplane; setup.py shows this folder to Cython by that name.

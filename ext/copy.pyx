@@ -15,9 +15,9 @@ cdef enum:
 
 
 cdef int _clone(int source, int64_t length, int target, int64_t at) noexcept nogil:
-    # Shares the blocks (btrfs, xfs). The kernel demands that `at` is on a block and that `length` is
-    # whole blocks or reaches the source's end; where it says no, for that or any other reason, a
-    # copy tells the real error.
+    # Shares the blocks (btrfs, xfs). The kernel demands that `at` is on a block and that `length`
+    # is whole blocks or reaches the source's end; where it says no, for that or any other reason,
+    # a copy tells the real error.
     cdef file_clone_range wanted
     wanted.src_fd = source
     wanted.src_offset = 0

@@ -1,4 +1,4 @@
-"""CRC-32 (zlib, ISO-HDLC) and CRC-32C (Castagnoli): running values, as zlib.crc32 takes and gives."""
+"""CRC-32 (zlib) and CRC-32C (Castagnoli): running values, as zlib.crc32 takes and gives."""
 
 from libc.stdint cimport uint32_t
 

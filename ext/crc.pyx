@@ -14,8 +14,8 @@ cdef extern from * nogil:
     #include <string.h>
 
     #if defined(__x86_64__)
-    /* One instruction has a latency of three cycles and a throughput of one, so three lanes run side
-       by side; fl_shift moves a lane's value over the LANE bytes that follow it. */
+    /* One instruction has a latency of three cycles and a throughput of one, so three lanes run
+       side by side; fl_shift moves a lane's value over the LANE bytes that follow it. */
     #define FL_LANE 2048
     static uint32_t fl_shift_one[4][256], fl_shift_two[4][256];
 
@@ -97,7 +97,7 @@ cdef void _fill_tables(uint32_t (*tables)[256], uint32_t polynomial) noexcept no
     cdef int i, k
     for i in range(256):
         value = <uint32_t>i
-        for k in range(8):
+        for _ in range(8):
             value = (value >> 1) ^ (polynomial if value & 1 else 0)
         tables[0][i] = value
     for i in range(256):

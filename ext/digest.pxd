@@ -1,5 +1,6 @@
 """Running checksums that a thread without the GIL can feed."""
 
+cimport cython
 from libc.stdint cimport uint32_t
 
 
@@ -11,6 +12,8 @@ ctypedef struct Hash:
     void* context        # EVP_MD_CTX, XXH3_state_t, or NULL for a crc
     uint32_t crc
 
+
+@cython.final
 cdef class Digest:
     cdef Hash hash
     cdef readonly str algorithm

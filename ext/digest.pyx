@@ -1,3 +1,5 @@
+# cython: boundscheck=False, wraparound=False
+# (the only index is &data[0], behind a look at the length)
 """The checksums of tus: one class, eight algorithms, three sources.
 
 sha1, sha256, sha512 and md5 are libcrypto's; xxh3-64 and xxh128 are compiled in from the system's
@@ -10,6 +12,7 @@ import logging
 
 import xxhash as xxhash_package
 
+cimport cython
 from libc.stdint cimport uint64_t
 
 from fileloft_fast.dataplane.crc cimport crc32_update, crc32c_update
@@ -106,6 +109,7 @@ cdef bytes _finish_xxh128(Hash* hash):
     return result.digest[:16]
 
 
+@cython.final
 cdef class Digest:
     """A running checksum of one algorithm.
 
@@ -219,7 +223,7 @@ cdef dict CRC_CHECKS = {"crc32": 0xCBF43926, "crc32c": 0xE3069283}
 
 
 def _agrees(str algorithm):
-    """Return whether the streaming kernel, fed in uneven pieces, gives what the second source gives."""
+    """Return whether the kernel, fed in uneven pieces, gives what the second source gives."""
     sample = bytes([(i * 7 + i // 251) & 255 for i in range(20011)])
     running = Digest(algorithm)
     for start, end in ((0, 1), (1, 8), (8, 9000), (9000, 20011)):

@@ -15,7 +15,7 @@ from libc.string cimport memchr
 
 from fileloft_fast.dataplane.digest cimport Digest
 from fileloft_fast.dataplane.files cimport Bytes, FileJob
-from fileloft_fast.dataplane.jobs cimport Job, Kernel, drain, give_job, submit, take_job
+from fileloft_fast.dataplane.jobs cimport Job, Kernel, drain, enqueue, give_job, take_job
 from fileloft_fast.dataplane.linux cimport close
 
 
@@ -76,6 +76,10 @@ cdef object _value(FileJob* work):
 cdef class Dispatcher:
     """The loop, the lanes of file jobs, and the way back of their results."""
 
+    def __cinit__(self):
+        self.closed = True
+        self.completions.signal = -1
+
     cdef FileJob* make_job(self, Kernel run, int outcome, object kept) except NULL:
         cdef FileJob* work
         if self.closed:
@@ -95,7 +99,7 @@ cdef class Dispatcher:
 
     cdef object submit(self, FileJob* work, bint slow):
         future = <object>work.job.future
-        cdef int status = submit(&self.syncing if slow else &self.quick, &work.job)
+        cdef int status = enqueue(&self.syncing if slow else &self.quick, &work.job)
         if status < 0:
             self.drop(work)
             check(status)

@@ -38,7 +38,7 @@ ctypedef struct FileJob:
     Hash* hash           # or NULL
     Source* sources      # malloc'ed, freed by the loop thread
     Py_ssize_t count
-    unsigned char* found # out, malloc'ed, freed by the loop thread
+    unsigned char* found         # out, malloc'ed, freed by the loop thread
 
 # Each sets job.error and job.result. What `result` is stands beside the kernel.
 cdef void run_create(Job* job) noexcept nogil

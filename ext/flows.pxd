@@ -1,7 +1,7 @@
 """Flows: bytes on their way between a socket and a file, and the threads that move them.
 
-One epoll is shared by all threads and is their only queue: with EPOLLONESHOT it hands a ready flow to
-one thread, which moves a bounded number of bytes (a turn) and arms the flow again. A thread that
+One epoll is shared by all threads and is their only queue: with EPOLLONESHOT it hands a ready flow
+to one thread, which moves a bounded number of bytes (a turn) and arms the flow again. A thread that
 waits for the disk stalls nobody else.
 """
 

@@ -241,8 +241,12 @@ cdef void _kicked(FlowLane* lane, Tools* tools) noexcept nogil:
         _run(lane, flow, generation, tools, False)
 
 
+cdef void _post(int semaphore, uint64_t count) noexcept nogil:
+    while write(semaphore, &count, sizeof(count)) < 0 and errno == EINTR:
+        pass
+
+
 cdef void kick_flow(FlowLane* lane, Flow* flow) noexcept nogil:
-    cdef uint64_t one = 1
     cdef bint listed
     pthread_mutex_lock(&lane.kick_mutex)
     listed = flow.kicked
@@ -252,8 +256,7 @@ cdef void kick_flow(FlowLane* lane, Flow* flow) noexcept nogil:
         lane.first_kick = flow
     pthread_mutex_unlock(&lane.kick_mutex)
     if not listed:
-        while write(lane.kick, &one, sizeof(one)) < 0 and errno == EINTR:
-            pass
+        _post(lane.kick, 1)
 
 
 cdef void ask_flow(FlowLane* lane, Flow* flow, Job* question) noexcept nogil:
@@ -327,8 +330,7 @@ cdef void close_flows(FlowLane* lane) noexcept nogil:
     cdef uint64_t count = <uint64_t>lane.started
     cdef int i
     store_int(&lane.stopping, 1)
-    if count:
-        write(lane.kick, &count, sizeof(count))
+    _post(lane.kick, count)
     for i in range(lane.started):
         pthread_join(lane.threads[i], NULL)
     lane.started = 0

@@ -59,7 +59,7 @@ ctypedef struct Lane:
     pthread_t threads[LANE_THREADS_MAX]
 
 cdef void open_lane(Lane* lane, const char* name, int limit, Completions* list) noexcept nogil
-cdef int submit(Lane* lane, Job* job) noexcept nogil                # 0 or -errno
+cdef int enqueue(Lane* lane, Job* job) noexcept nogil                # 0 or -errno
 cdef void close_lane(Lane* lane) noexcept nogil                     # finishes what is queued; joins
 
 cdef int start_thread(pthread_t* thread, const char* name, void* (*body)(void*) noexcept nogil,

@@ -15,7 +15,6 @@ from fileloft_fast.dataplane.linux cimport (
 )
 
 
-
 cdef enum:
     JOBS_PER_BLOCK = 64
     BLOCK_HEADER = 64            # keeps jobs on cache lines of their own block
@@ -154,7 +153,7 @@ cdef void open_lane(Lane* lane, const char* name, int limit, Completions* list) 
     pthread_cond_init(&lane.work, NULL)
 
 
-cdef int submit(Lane* lane, Job* job) noexcept nogil:
+cdef int enqueue(Lane* lane, Job* job) noexcept nogil:
     cdef int status = 0
     job.next = NULL
     pthread_mutex_lock(&lane.mutex)

@@ -1,4 +1,4 @@
-"""File to socket: the head with MSG_MORE, so that it shares a segment with the body; then sendfile."""
+"""File to socket: sendfile, after the head with MSG_MORE, so that they share a segment."""
 
 from libc.errno cimport EAGAIN, EINTR, EIO, errno
 from libc.stdint cimport int64_t

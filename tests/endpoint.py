@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,9 +131,14 @@ class Endpoint:
         info: dict[str, Any] = json.loads(self.info_file(upload).read_bytes())
         return info
 
+    def files(self) -> set[str]:
+        """Return the names of all files in the data directory."""
+        with os.scandir(self.server.data) as entries:
+            return {entry.name for entry in entries}
+
     def uploads(self) -> set[str]:
         """Return the names of all uploads on the disk."""
-        return {path.name.removesuffix(".info") for path in self.server.data.glob("*.info")}
+        return {name[:-5] for name in self.files() if name.endswith(".info")}
 
     def assert_holds(self, upload: str, content: bytes) -> None:
         """Assert that HEAD and the disk agree that *upload* has exactly *content*."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 import struct
+import sys
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
@@ -53,17 +54,37 @@ class Fate:
 UNHARMED: Final = Fate()
 
 
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Once *at* bytes have passed up in all, the next piece, whosever it is, ends its connection.
+
+    Clients share out their requests over connections as they like; this finds them all. With
+    *answer* it is the next piece that the server sends.
+    """
+
+    at: int
+    end: End
+    answer: bool = False
+
+
 class Proxy:
     """A proxy to *target*, which may be set anew where the server comes back elsewhere.
 
-    Connections take their fates in the order in which they come, and *otherwise* when none is left.
-    It runs in a thread of its own until it is closed.
+    Connections take their fates in the order in which they come, and *otherwise* when none is left;
+    *breaks* happen beside that, one after the other. It runs in a thread of its own until closed.
     """
 
-    def __init__(self, target: tuple[str, int], *fates: Fate, otherwise: Fate = UNHARMED) -> None:
+    def __init__(
+        self,
+        target: tuple[str, int],
+        *fates: Fate,
+        otherwise: Fate = UNHARMED,
+        breaks: Iterable[Break] = (),
+    ) -> None:
         self.target = target
         self.fates = deque(fates)
         self.otherwise = otherwise
+        self.breaks = deque(breaks)
         self.accepted = 0
         self.passed_up = 0
         """Bytes that were passed to the server, over all connections."""
@@ -136,8 +157,8 @@ class Proxy:
     ) -> End:
         """Pass both ways until one comes to its scripted end, or both to their natural one."""
         tasks = {
-            asyncio.create_task(self._pass(fate.up, *up, counts=True)),
-            asyncio.create_task(self._pass(fate.down, *down, counts=False)),
+            asyncio.create_task(self._pass(fate.up, *up, answer=False)),
+            asyncio.create_task(self._pass(fate.down, *down, answer=True)),
         }
         try:
             while tasks:
@@ -156,29 +177,38 @@ class Proxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        counts: bool,
+        answer: bool,
     ) -> End | None:
         """Pass one way; return its scripted end, or None after the sender's FIN was passed on."""
         writer.transport.set_write_buffer_limits(0)  # so that drain() means that it left
-        left = course.after
-        for turn in itertools.count():
-            if left == 0:
-                if course.end is End.STALL:
-                    await self._stopping.wait()
-                return course.end
-            if turn and course.pause_s:
-                await asyncio.sleep(course.pause_s)
-            data = await reader.read(course.piece if left is None else min(course.piece, left))
+        left = sys.maxsize if course.after is None else course.after
+        while left:
+            data = await reader.read(min(course.piece, left))
             if not data:
                 writer.write_eof()
                 return None
+            end = self._break(answer=answer)
+            if end is not None:
+                return await self._wait_if_stalled(end)
             writer.write(data)
             await writer.drain()
-            if left is not None:
-                left -= len(data)
-            if counts:
-                self.passed_up += len(data)
-        raise AssertionError("an endless loop ended")
+            left -= len(data)
+            self.passed_up += 0 if answer else len(data)
+            await asyncio.sleep(course.pause_s)
+        return await self._wait_if_stalled(course.end)
+
+    def _break(self, *, answer: bool) -> End | None:
+        """Return how the connection whose piece comes next breaks, if it does."""
+        first = self.breaks[0] if self.breaks else None
+        if first is None or first.answer != answer or self.passed_up < first.at:
+            return None
+        self.breaks.popleft()
+        return first.end
+
+    async def _wait_if_stalled(self, end: End) -> End:
+        if end is End.STALL:
+            await self._stopping.wait()
+        return end
 
     def _reset_all(self) -> None:
         for writer in self._writers:

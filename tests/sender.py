@@ -1,7 +1,7 @@
-"""A tus client that sends one upload in one of several ways, resumes it, and judges what it is told.
+"""A tus client that sends one upload in one of several ways, resumes it, and judges its answers.
 
-Whatever the network and the server go through, the offset never goes back, never passes what was sent,
-and moves by whole chunks where chunks carry checksums. A breach raises AssertionError at once.
+Whatever the network and the server go through, the offset never goes back, never passes what was
+sent, and moves by whole chunks where chunks have checksums. A breach raises AssertionError at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INTERRUPTIONS: Final = (ConnectionError, TimeoutError, NoAnswerError)
 """What a client sees when the network or the server goes away."""
 
 _PIECE_BYTES: Final = 131_072
-_RETRIED: Final = frozenset({409, 423, 500, 503})
+_RETRIED: Final = frozenset({409, 423, 503})
 
 
 class Kind(Enum):
@@ -50,6 +50,10 @@ class Refused(AssertionError):  # noqa: N818 - a verdict of the server, not a fa
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.body!r}")
         self.answer = answer
+
+
+class TurnedAway(ConnectionError):  # noqa: N818 - as the built-in ones
+    """The server asked to be tried again: as good as a broken connection."""
 
 
 class Sender:
@@ -88,6 +92,11 @@ class Sender:
             self._wire.socket.close()
             self._wire = None
 
+    def adopt(self, other: Sender) -> None:
+        """Go on with the upload that *other* began."""
+        self.path = other.path
+        self.reached = len(self.content)
+
     def finish(self, interruptions: int = 1000) -> None:
         """Create, send and resume until the upload is complete, through as many *interruptions*."""
         while not self.complete:
@@ -113,7 +122,7 @@ class Sender:
             fields["Content-Type"] = OCTETS
         answer = self._exchange("POST", "/files/", fields, body)
         if answer.status != 201:
-            raise Refused(answer)
+            raise TurnedAway if answer.status in _RETRIED else Refused(answer)
         self.path = urlsplit(answer["Location"]).path
         if body:
             self._learn(int(answer["Upload-Offset"]))
@@ -122,7 +131,7 @@ class Sender:
         """HEAD, and go on from what it says."""
         answer = self._exchange("HEAD", self.path, {})
         if answer.status != 200:
-            raise Refused(answer)
+            raise TurnedAway if answer.status in _RETRIED else Refused(answer)
         assert int(answer["Upload-Length"]) == len(self.content)
         self._learn(int(answer["Upload-Offset"]))
         return self.acknowledged

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-_LISTENING: Final = re.compile(r"listening address=(\S+):(\d+)")
+_LISTENING: Final = r"listening address=(\S+):(\d+)"
+_LISTENING_UNIX: Final = r"listening socket="
 _START_S: Final = 20.0
 _STOP_S: Final = 20.0
 
 
 class Server:
-    """One ``fileloft_fast serve`` on a loopback port that the kernel chose.
+    """One ``fileloft_fast serve`` on a loopback port that the kernel chose, unless told otherwise.
 
     *settings* are environment variables; FILELOFT_DATA_DIR is *data*, and nothing else of the
     caller's environment reaches the process but PATH and what the interpreter needs.
@@ -43,8 +44,11 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: object, *_: object) -> None:
+        code = self.stop()
+        if kind is None:
+            assert code == 0, "\n".join([f"the server ended with {code}", *self.log])
+            self.assert_clean_log()
 
     @property
     def pid(self) -> int:
@@ -71,6 +75,11 @@ class Server:
                 late = left <= 0 or self._ended
                 assert not late, "\n".join([f"no {pattern}", *self.log])
                 self._changed.wait(left)
+
+    def assert_clean_log(self) -> None:
+        """Assert that nothing went wrong unseen: no traceback, no leak that Python warns of."""
+        wrong = ("Traceback", "Warning", "never awaited", "never retrieved")
+        assert not [line for line in self.log if any(word in line for word in wrong)], self.log
 
     def memory(self, field: str = "VmRSS") -> int:
         """Return a memory figure of the process in bytes: VmRSS, or VmHWM for its peak."""
@@ -135,5 +144,8 @@ class Server:
             self._changed.notify_all()
 
     def _wait_for_address(self) -> tuple[str, int]:
-        matched = self.wait_for_log(_LISTENING.pattern, _START_S)
+        if "FILELOFT_UNIX_SOCKET" in self.settings:
+            self.wait_for_log(_LISTENING_UNIX, _START_S)
+            return "", 0
+        matched = self.wait_for_log(_LISTENING, _START_S)
         return matched[1].strip("[]"), int(matched[2])

@@ -20,7 +20,7 @@ CHUNKED: Final = {"Transfer-Encoding": "chunked"}
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\x20-\x7e]*)")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x20-\x7e\t]*)")
-_READ_BYTES: Final = 65536
+_READ_BYTES: Final = 1024 * 1024
 
 
 class BrokenAnswerError(AssertionError):
@@ -102,7 +102,7 @@ class Wire:
     def __init__(self, address: tuple[str, int], timeout_s: float = 10.0) -> None:
         self.socket = socket.create_connection(address, timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.leftover = b""
+        self.leftover = bytearray()
         """Bytes that were received and belong to no answer yet."""
 
     def __enter__(self) -> Self:
@@ -172,12 +172,17 @@ class Wire:
                 pass
         except ConnectionResetError:
             pass
-        rest, self.leftover = self.leftover, b""
+        rest, self.leftover = bytes(self.leftover), bytearray()
         return rest
 
     def assert_silent_end(self) -> None:
         """Assert that the server sends nothing more and closes."""
         assert self.read_to_end() == b""
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self.leftover[:size])
+        del self.leftover[:size]
+        return taken
 
     def _receive(self) -> bool:
         data = self.socket.recv(_READ_BYTES)
@@ -187,8 +192,10 @@ class Wire:
     def _read_head(self) -> Answer:
         while b"\r\n\r\n" not in self.leftover:
             if not self._receive():
-                raise NoAnswerError(f"closed after {self.leftover!r}")
-        head, _, self.leftover = self.leftover.partition(b"\r\n\r\n")
+                raise NoAnswerError(f"closed after {bytes(self.leftover)!r}")
+        end = self.leftover.index(b"\r\n\r\n")
+        head = self._take(end)
+        self._take(4)
         status_line, *lines = head.split(b"\r\n")
         matched = _STATUS_LINE.fullmatch(status_line)
         if matched is None:
@@ -207,8 +214,7 @@ class Wire:
         while len(self.leftover) < int(length):
             if not self._receive():
                 raise NoAnswerError(f"body ends after {len(self.leftover)} of {length} bytes")
-        body, self.leftover = self.leftover[: int(length)], self.leftover[int(length) :]
-        return body
+        return self._take(int(length))
 
 
 def _fields(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:

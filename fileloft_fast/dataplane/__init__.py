@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fileloft_fast.dataplane.digest import ALGORITHMS, Digest, digest_of, digest_size
-from fileloft_fast.dataplane.engine import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine, Transfer
+from fileloft_fast.dataplane.engine import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
+from fileloft_fast.dataplane.transfers import Transfer
 
 __all__ = [
     "ALGORITHMS",

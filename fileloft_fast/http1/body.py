@@ -28,6 +28,9 @@ class SocketSide(Protocol):
     def send_continue(self) -> None:
         """Tell the client that its body is wanted."""
 
+    def is_abandoned(self) -> bool:
+        """Whether the peer has closed or reset the connection."""
+
     def duplicate(self) -> int | None:
         """Return a new descriptor of the socket, None where it cannot be lent or is closed."""
 
@@ -78,6 +81,11 @@ class RequestBody:
     def at_hand(self) -> bool:
         """Whether the whole rest has arrived."""
         return self.ended and self.error is None
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether no more can come than what waits in the socket."""
+        return self.error is not None or self._side.is_abandoned()
 
     def take(self) -> bytes:
         """Return the bytes that arrived and were not handed out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
@@ -94,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.abort()
 
     def eof_received(self) -> bool:
-        """Answer what was asked even where the client has closed its side (RFC 9112 section 9.6)."""
+        """Answer what was asked even where the client has closed its side (RFC 9112 9.6)."""
         self._half_closed = True
         if self._state is _State.SERVING and self._body is not None:
             self._body.cut()
@@ -145,6 +146,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.write(CONTINUE)
 
+    def is_abandoned(self) -> bool:
+        """Ask the kernel, since a paused loop hears of no FIN and no reset."""
+        if self._transport is None or self._half_closed:
+            return True
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def duplicate(self) -> int | None:
         """Return a new descriptor of the socket."""
         if self._transport is None or self._transport.is_closing():
@@ -163,7 +172,8 @@ class Connection(asyncio.BufferedProtocol):
                 self.abort()
         elif now > self._deadline:
             if self._state is _State.IDLE and self._pending:
-                self._refuse(HeadTimeoutError("the request head did not arrive in time"))
+                late = HeadTimeoutError("the request head did not arrive in time")
+                self._refuse(late, head_only=self._pending.startswith(b"HEAD "))
             elif self._state is _State.IDLE:
                 self._close()
             else:
@@ -186,13 +196,16 @@ class Connection(asyncio.BufferedProtocol):
         try:
             if end < 0:
                 check_partial(data, checked)
+                if self._half_closed:
+                    self._close()
+                    return
                 if not self._pending and data:
                     self._deadline = self._loop.time() + self._site.patience.head_s
                 self._pending = data
                 return
             head = parse_head(data[: end + 4])
         except WireError as error:
-            self._refuse(error)
+            self._refuse(error, head_only=data.startswith(b"HEAD "))
             return
         body = self._body = RequestBody(self, self._loop, head)
         rest = data[end + 4 :]
@@ -230,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
         close = (
             response.close
             or not head.keep_alive
-            or self._half_closed
+            or (self._half_closed and not self._pending)
             or self._site.draining
             or not (skip or body.ended)
         )
@@ -298,14 +311,21 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- endings --------------------------------------------------------------------------------
 
-    def _refuse(self, error: Exception) -> None:
-        """Answer what is no request that could be served, then close."""
+    def _refuse(self, error: Exception, *, head_only: bool = False) -> None:
+        """Answer what is no request that could be served, then close.
+
+        *head_only*: as far as it can be read, the request is HEAD.
+        """
         response = self._site.answerer.failed(error, None)
         if self._transport is not None and isinstance(response.body, bytes):
             head = render_head(
-                response, self._site.date.line(), head_only=False, close=True, keep_alive_10=False
+                response,
+                self._site.date.line(),
+                head_only=head_only,
+                close=True,
+                keep_alive_10=False,
             )
-            self._transport.write(head + response.body)
+            self._transport.write(head if head_only else head + response.body)
         self._pending = b""
         self._linger()
 

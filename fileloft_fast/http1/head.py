@@ -33,46 +33,58 @@ HEAD_END: Final = b"\r\n\r\n"
 
 SERVED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
 _REFUSED_METHODS: Final = frozenset({"PUT", "TRACE", "CONNECT"})
+_METHOD_BYTES: Final = 32
 _ALLOW: Final = "OPTIONS, HEAD, GET, POST, PATCH, DELETE"
 
 # One space each, visible ASCII in the target: RFC 9112 section 3.
-_REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,32}) ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
-_VERSION: Final = re.compile(rb"[A-Z]{1,32} [!-~]+ HTTP/[0-9]+(\.[0-9]+)?\r\n")
+_REQUEST_LINE: Final = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
+_VERSION: Final = re.compile(rb"[A-Z]+ [!-~]+ HTTP/[0-9]+(\.[0-9]+)?\r\n")
 _ABSOLUTE: Final = re.compile(r"(?i:https?)://([^/?#]+)(/[^?#]*)?(\?.*)?\Z")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]{0,5})?\Z")
+_CODING: Final = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*(?!chunked)[a-z]+[ \t]*\r\n")
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length[ \t]*:")
 _DIGITS: Final = re.compile(r"[0-9]{1,40}\Z")
 
 
-class _Fields:
-    """Collects httptools' header callbacks of one head."""
-
-    __slots__ = ("count", "repeated", "values")
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self.repeated: set[str] = set()
-        self.count = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one field; a repeated one is joined as RFC 9110 section 5.3 allows."""
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1").strip(" \t")
-        self.count += 1
-        if key in self.values:
-            self.repeated.add(key)
-            text = f"{self.values[key]}, {text}"
-        self.values[key] = text
+class _Silent:
+    """Asks httptools for its judgement alone: a callback per field costs more than a split."""
 
 
-def check_partial(data: bytes | bytearray, start: int) -> None:
+_SILENT: Final = _Silent()
+
+
+def _split_fields(text: str) -> tuple[dict[str, str], set[str] | None]:
+    """Return the fields of a head, and the names of those that came more than once.
+
+    Only for what httptools has accepted: no folded line, no bare CR or LF, a colon in every line. A
+    repeated field is joined as RFC 9110 section 5.3 allows.
+    """
+    fields: dict[str, str] = {}
+    repeated: set[str] | None = None
+    lines = text.split("\r\n")
+    if len(lines) > MAX_FIELDS + 3:
+        raise HeadTooLargeError("too many header fields")
+    for line in lines[1:-2]:
+        name, _, value = line.partition(":")
+        key = name.lower()
+        value = value.strip(" \t")
+        if key in fields:
+            repeated = repeated or set()
+            repeated.add(key)
+            value = f"{fields[key]}, {value}"
+        fields[key] = value
+    return fields, repeated
+
+
+def check_partial(data: bytes, start: int) -> None:
     """Refuse what can no longer become a head, although its end has not come.
 
     *data* is all that came so far, *start* where the part begins that was not checked before.
     """
     if data and data[0] not in b"\r\n" and not 0x41 <= data[0] <= 0x5A:
         raise BadRequestError("a request begins with a method")
-    line_end = data.find(b"\r\n")
-    if line_end < 0 and len(data) > MAX_TARGET_BYTES + 64:
+    _check_method_ends(data)
+    if len(data) > MAX_TARGET_BYTES + 64 and data.find(b"\r\n") < 0:
         raise UriTooLongError("request line too long")
     if len(data) > MAX_HEAD_BYTES:
         raise HeadTooLargeError("request head too large")
@@ -100,19 +112,16 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
     if len(data) > MAX_HEAD_BYTES:
         raise HeadTooLargeError("request head too large")
     method, target, http10 = _parse_request_line(data)
-    fields = _Fields()
-    parser = HttpRequestParser(fields)
+    parser = HttpRequestParser(_SILENT)
     upgrade = False
     try:
         parser.feed_data(data)
     except HttpParserUpgrade:
         upgrade = True
     except HttpParserError as error:
-        raise _refusal(fields) from error
-    if fields.count > MAX_FIELDS:
-        raise HeadTooLargeError("too many header fields")
-    headers = fields.values
-    path, authority = _parse_target(method, target, _host(headers, fields.repeated, http10=http10))
+        raise _refusal(data) from error
+    headers, repeated = _split_fields(data.decode("latin-1"))
+    path, authority = _parse_target(method, target, _host(headers, repeated, http10=http10))
     length, chunked = _framing(headers, http10=http10)
     return RequestHead(
         method,
@@ -123,7 +132,7 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         length,
         chunked,
         _expects_continue(headers, http10=http10),
-        frozenset(fields.repeated) if fields.repeated else _NONE,
+        _NONE if repeated is None else frozenset(repeated),
         secure,
         _keeps_alive(headers, http10=http10) and not upgrade,
     )
@@ -135,6 +144,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 def _parse_request_line(data: bytes) -> tuple[str, str, bool]:
     line = _REQUEST_LINE.match(data)
     if line is None:
+        _check_method_ends(data)
         end = data.find(b"\r\n")
         if end > MAX_TARGET_BYTES:
             raise UriTooLongError("request line too long")
@@ -154,21 +164,25 @@ def _parse_request_line(data: bytes) -> tuple[str, str, bool]:
     return method, target, line[4] == b"0"
 
 
-def _refusal(fields: _Fields) -> BadRequestError | NotImplementedMethodError:
-    """Name what httptools refused: a coding that we lack is 501, anything else 400."""
-    coding = fields.values.get("transfer-encoding")
-    if coding and "chunked" not in coding.lower() and "content-length" not in fields.values:
+def _check_method_ends(data: bytes) -> None:
+    if len(data) > _METHOD_BYTES and data.find(b" ", 0, _METHOD_BYTES + 1) < 0:
+        raise BadRequestError("malformed request line")
+
+
+def _refusal(data: bytes) -> BadRequestError | NotImplementedMethodError:
+    """Name what httptools refused: one coding that we lack is 501, anything else 400."""
+    if len(_CODING.findall(data)) == 1 and not _LENGTH.search(data):
         return NotImplementedMethodError("unknown transfer coding")
     return BadRequestError("malformed request head")
 
 
-def _host(headers: dict[str, str], repeated: set[str], *, http10: bool) -> str:
+def _host(headers: dict[str, str], repeated: set[str] | None, *, http10: bool) -> str:
     host = headers.get("host")
     if host is None:
         if http10:
             return ""
         raise BadRequestError("Host is missing")
-    if "host" in repeated or not _HOST.match(host):
+    if (repeated and "host" in repeated) or not _HOST.match(host):
         raise BadRequestError("malformed Host")
     return host
 

@@ -22,7 +22,7 @@ MAX_LEADING_LINES: Final = 2
 MAX_CONTENT_LENGTH: Final = 2**63 - 1
 """Largest Content-Length: a file offset is signed."""
 
-MAX_CHUNK_LINE_BYTES: Final = 4 * 1024
+MAX_CHUNK_LINE_BYTES: Final = 1024
 """One chunk-size line with its extensions."""
 
 MAX_CHUNK_EXTENSION_BYTES: Final = 16 * 1024

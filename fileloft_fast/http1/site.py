@@ -10,7 +10,6 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES
 from fileloft_fast.http1.render import DateLine
 
 if TYPE_CHECKING:
-
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.http1.connection import Connection
     from fileloft_fast.model import Body, RequestHead, Response

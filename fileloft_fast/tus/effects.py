@@ -1,7 +1,8 @@
 """What a request asks for, as values: ``plan`` returns one of these and ``uploads`` does it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from fileloft_fast.model import NO_METADATA, Checksum, Concat, Metadata, Offset, UploadId
 
@@ -13,13 +14,11 @@ class Coding(StrEnum):
     ZSTD = "zstd"
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """Say what this server can do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
+class Create(Struct, frozen=True, kw_only=True):
     """Make an upload, and append the request's body to it where ``has_body``.
 
     ``length`` is None for a deferred length. ``size`` is the number of decoded body bytes, None
@@ -38,8 +37,7 @@ class Create:
     coding: Coding = Coding.IDENTITY
 
 
-@dataclass(frozen=True, slots=True)
-class Concatenate:
+class Concatenate(Struct, frozen=True):
     """Make a final upload of ``partials``, in this order; one may come twice."""
 
     partials: tuple[UploadId, ...]
@@ -47,8 +45,7 @@ class Concatenate:
     concat_raw: str
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     """Append the request's body to an upload.
 
     ``declared_length`` is ``Upload-Length``, which ends a deferral. ``size`` is the number of
@@ -65,22 +62,19 @@ class Append:
     coding: Coding = Coding.IDENTITY
 
 
-@dataclass(frozen=True, slots=True)
-class Inspect:
+class Inspect(Struct, frozen=True):
     """Tell how far an upload is (HEAD)."""
 
     id: UploadId
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(Struct, frozen=True):
     """Remove an upload (DELETE)."""
 
     id: UploadId
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """Send a finished upload's bytes (GET)."""
 
     id: UploadId

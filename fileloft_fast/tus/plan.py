@@ -5,8 +5,9 @@ the store knows. No bytes move here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from fileloft_fast.errors import (
     ConcatenationError,
@@ -59,8 +60,7 @@ _OVERRIDES: Final = frozenset({"POST", "HEAD", "PATCH", "DELETE", "OPTIONS"})
 _OPTIONS: Final = Options()
 
 
-@dataclass(frozen=True, slots=True)
-class AppendPlan:
+class AppendPlan(Struct, frozen=True):
     """What an append may do: begin at ``offset`` and bring at most ``room`` bytes.
 
     ``length`` is the upload's length from now on, None while it is deferred. ``room`` is None where

@@ -7,9 +7,9 @@ milliseconds. HEAD needs no lock: it asks the holder's transfer how far it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from fileloft_fast.errors import UploadLockedError
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fileloft_fast.dataplane import Transfer
-    from fileloft_fast.model import UploadId
+    from fileloft_fast.model import Body, UploadId
 
-Stop = Callable[[Exception], object]
+_SETTLE_S: Final = 1.0
 
 
 class Hold:
     """One request's claim on an upload; ``async with`` waits for it and gives it up.
 
-    *stop* is called, once, when somebody else wants the upload; None for work that is short.
+    *body* is interrupted when somebody else wants the upload; None for work that is short.
     Raises UploadLockedError where the holder does not let go in time.
     """
 
-    __slots__ = ("_asked", "_granted", "_locks", "_stop", "transfer", "upload")
+    __slots__ = ("_asked", "_body", "_granted", "_locks", "_over", "transfer", "upload")
 
-    def __init__(self, locks: Locks, upload: UploadId, stop: Stop | None) -> None:
+    def __init__(self, locks: Locks, upload: UploadId, body: Body | None) -> None:
         self.upload = upload
         self.transfer: Transfer | None = None
         self._locks = locks
-        self._stop = stop
+        self._body = body
+        self._over: asyncio.Event | None = None
         self._asked = False
         self._granted: asyncio.Future[None] | None = None
 
@@ -69,9 +70,24 @@ class Hold:
 
     def ask(self) -> None:
         """Ask this holder to stop."""
-        if not self._asked and self._stop is not None:
+        if not self._asked and self._body is not None:
             self._asked = True
-            self._stop(UploadLockedError("a newer request took the upload over"))
+            self._body.interrupt(UploadLockedError("a newer request took the upload over"))
+
+    async def settle(self) -> None:
+        """Wait until the file has every byte that this holder's client has sent and we have got.
+
+        Where the client is gone, that is until the hold is over, a second at most: what waits in
+        the socket must not be stored after somebody was told the offset.
+        """
+        if self._body is not None and self._body.abandoned:
+            if self._over is None:
+                self._over = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_S):
+                    await self._over.wait()
+        elif self.transfer is not None:
+            await self.transfer.progress()
 
     def refuse(self, error: Exception) -> None:
         """Make a claim that still waits fail with *error*."""
@@ -87,6 +103,8 @@ class Hold:
         queue = self._locks.queues[self.upload]
         held = queue[0] is self
         queue.remove(self)
+        if self._over is not None:
+            self._over.set()
         if not queue:
             del self._locks.queues[self.upload]
         elif held:
@@ -100,9 +118,9 @@ class Locks:
         self.timeout_s = timeout_s
         self.queues: dict[UploadId, deque[Hold]] = {}
 
-    def hold(self, upload: UploadId, stop: Stop | None = None) -> Hold:
+    def hold(self, upload: UploadId, body: Body | None = None) -> Hold:
         """Return a claim on *upload* to be entered."""
-        return Hold(self, upload, stop)
+        return Hold(self, upload, body)
 
     def holder(self, upload: UploadId) -> Hold | None:
         """Return who holds *upload* now."""

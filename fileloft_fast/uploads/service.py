@@ -7,8 +7,9 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     BodyCutError,
@@ -143,7 +144,7 @@ class Service:
         return self._answers.created(head, await self._create_and_receive(info, wanted, body))
 
     async def _create_and_receive(self, info: UploadInfo, wanted: Create, body: Body) -> UploadInfo:
-        async with self._locks.hold(info.id, body.interrupt) as hold:
+        async with self._locks.hold(info.id, body) as hold:
             await self._store.create(info, b"")
             try:
                 found = await self._store.load(info.id)
@@ -156,7 +157,7 @@ class Service:
             return self._expiry.renewed(received)
 
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
-        async with self._locks.hold(wanted.id, body.interrupt) as hold:
+        async with self._locks.hold(wanted.id, body) as hold:
             found = await self._load(wanted.id)
             planned = plan_append(found.info, wanted, self._rules)
             if planned.length != found.info.length:
@@ -192,10 +193,8 @@ class Service:
 
     async def _inspect(self, head: RequestHead, wanted: Inspect, _body: Body) -> Response:
         holder = self._locks.holder(wanted.id)
-        if holder is not None and holder.transfer is not None:
-            # What the client has sent and we have got counts, also what waits in the socket: it is
-            # stored first, so that this offset survives whatever happens next.
-            await holder.transfer.progress()
+        if holder is not None:
+            await holder.settle()
         found = await self._load(wanted.id)
         return self._answers.inspected(head, found.info)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.proxy import Course, End, Fate, Proxy
+from tests.proxy import Break, Course, End, Fate, Proxy
 
 DATA = bytes(range(256)) * 256
 
@@ -101,3 +101,18 @@ def test_fates_are_taken_in_turn_and_a_reset_of_all_leaves_the_door_open(
             proxy.reset_all()
             with pytest.raises(ConnectionResetError):
                 receive(sock)
+
+
+def test_breaks_count_over_all_connections(echo: tuple[str, int]) -> None:
+    breaks = Break(at=150, end=End.CLOSE), Break(at=200, end=End.RESET, answer=True)
+    with Proxy(echo, breaks=breaks) as proxy:
+        for sends, wanted in ((100, 100), (100, 100), (7, 0)):
+            with socket.create_connection(proxy.address, 5) as sock:
+                sock.sendall(DATA[:sends])
+                sock.shutdown(socket.SHUT_WR)
+                assert receive(sock) == DATA[:wanted]
+        with socket.create_connection(proxy.address, 5) as sock:
+            sock.sendall(DATA[:9])
+            with pytest.raises(ConnectionResetError):
+                receive(sock)
+        assert not proxy.breaks

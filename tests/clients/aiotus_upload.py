@@ -13,19 +13,17 @@ from pathlib import Path
 import aiotus
 
 
-async def upload(endpoint: str, file: Path, *, multiple: bool) -> None:
+async def upload(endpoint: str, content: bytes, *, multiple: bool) -> None:
     config = aiotus.RetryConfiguration(retry_attempts=20, max_retry_period_seconds=0.05)
     metadata = {"filename": b"sample.bin"}
     if multiple:
-        content = file.read_bytes()
         third = len(content) // 3
         parts = [content[:third], content[third : 2 * third], content[2 * third :]]
         location = await aiotus.upload_multiple(
             endpoint, [io.BytesIO(part) for part in parts], metadata, config=config
         )
     else:
-        with file.open("rb") as stream:
-            location = await aiotus.upload(endpoint, stream, metadata, config=config)
+        location = await aiotus.upload(endpoint, io.BytesIO(content), metadata, config=config)
     if location is None:
         raise SystemExit("aiotus gave up")
     held = await aiotus.metadata(location, config=config)
@@ -34,4 +32,5 @@ async def upload(endpoint: str, file: Path, *, multiple: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(upload(sys.argv[1], Path(sys.argv[2]), multiple="multiple" in sys.argv[3:]))
+    content = Path(sys.argv[2]).read_bytes()
+    asyncio.run(upload(sys.argv[1], content, multiple="multiple" in sys.argv[3:]))

@@ -22,7 +22,7 @@ def main(endpoint: str, file: str, urls: str, *modes: str) -> None:
         retries=20,
         retry_delay=0,
         store_url=True,
-        url_storage=FileStorage(urls),
+        url_storage=FileStorage(urls),  # type: ignore[no-untyped-call]
         upload_checksum="checksum" in modes,
     )
     uploader.upload()

@@ -21,13 +21,20 @@ def encoded(digest: bytes) -> str:
     return base64.b64encode(digest).decode()
 
 
+def crc32c_of_byte(value: int) -> int:
+    """Return one entry of the table of CRC-32C (RFC 3720 appendix B.4)."""
+    for _ in range(8):
+        value = value >> 1 ^ 0x82F63B78 * (value & 1)
+    return value
+
+
+CRC32C = [crc32c_of_byte(value) for value in range(256)]
+
+
 def crc32c(data: bytes) -> int:
-    """Return CRC-32C (RFC 3720 appendix B.4), bit by bit: slow and plain."""
     value = 0xFFFFFFFF
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ 0x82F63B78 * (value & 1)
+        value = value >> 8 ^ CRC32C[(value ^ byte) & 0xFF]
     return value ^ 0xFFFFFFFF
 
 
@@ -136,8 +143,8 @@ def test_a_checked_chunk_that_is_cut_off_is_discarded(tus: Endpoint, size: int, 
         assert tus.offset(upload) == 4
         if cut == "reset":
             wire.reset()
+    assert tus.offset(upload) == 4
     eventually(lambda: tus.stored(upload) == b"kept")
-    tus.assert_holds(upload, b"kept")
     answer = tus.append(upload, 4, b"more", {"Upload-Checksum": checksum("sha1", b"more")})
     assert answer.status == 204
     tus.assert_holds(upload, b"keptmore")

@@ -109,7 +109,7 @@ def flood(scene: Scene, wire: Wire, body: bytes) -> int:
         b"5;" + b"a" * 100_000 + b"\r\nhello\r\n" + END,
         b"5;" + b"a" * 1_000_000,
         (b"1;" + b"a" * 100 + b"\r\nx\r\n") * 10_000 + END,
-        b"5" + b";a=b" * 1000 + b"\r\nhello\r\n" + END,
+        b"5" + b";a=b" * 30_000 + b"\r\nhello\r\n" + END,
     ],
     ids=["H21-line", "H21-endless", "H21-many", "H21-pieces"],
 )

@@ -123,7 +123,7 @@ def test_a_key_may_have_no_value(tus: Endpoint, sent: str) -> None:
     "sent",
     [
         *(",", "a,", ",a", "a,,b", "a YQ==,a YQ==", "a,a", "a  YQ==", "a YQ== ,b", "a YQ== YQ=="),
-        *("a !!!", "a YQ", "a YQ=", "a YQ===", "a _-8=", "a YQ==\tb", "a Y Q==", "a YR=="),
+        *("a !!!", "a YQ", "a YQ=", "a YQ===", "a _-8=", "a YQ==\tb", "a Y Q=="),
         *("ä YQ==", "a YQ==;b", "a =", "a ====", "a, b YQ=="),
     ],
 )

@@ -107,10 +107,12 @@ def test_an_upload_cut_off_in_its_creation_expires(fleet: Fleet) -> None:
         wire.send(render_request("POST", fleeting.base, fields))
         wire.send(b"x" * 1_000_000)
         (name,) = eventually(fleeting.uploads)
-        eventually(lambda: fleeting.offset(fleeting.base + name) == 1_000_000)
-    fleeting.assert_holds(fleeting.base + name, b"x" * 1_000_000)
-    eventually(lambda: not fleeting.data_file(name).exists())
-    fleeting.assert_gone(fleeting.base + name)
+        upload = fleeting.base + name
+        eventually(lambda: fleeting.offset(upload) == 1_000_000)
+    fleeting.assert_holds(upload, b"x" * 1_000_000)
+    eventually(lambda: not fleeting.data_file(upload).exists())
+    eventually(lambda: not fleeting.info_file(upload).exists())
+    fleeting.assert_gone(upload)
 
 
 def test_an_empty_body_for_no_bytes(tus: Endpoint) -> None:

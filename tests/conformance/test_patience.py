@@ -41,8 +41,8 @@ def test_a_head_has_to_come_in_time_as_a_whole(hasty: Endpoint, begun: bytes) ->
 def test_a_head_that_stalls_is_408(hasty: Endpoint) -> None:
     """H49."""
     with hasty.connect() as wire:
-        wire.send(b"HEAD /files/x HTTP/1.1\r\n")
-        assert wire.read(head=True).status == 408
+        wire.send(b"GET /files/x HTTP/1.1\r\n")
+        assert wire.read().status == 408
         wire.assert_silent_end()
 
 
@@ -66,9 +66,9 @@ def test_a_second_head_has_to_come_in_time_too(hasty: Endpoint) -> None:
     """H49."""
     upload = hasty.create(5)
     with hasty.connect() as wire:
-        wire.send(render_request("HEAD", upload) + b"HEAD /files/x HT")
+        wire.send(render_request("HEAD", upload) + b"GET /files/x HT")
         assert wire.read(head=True).status == 200
-        assert wire.read(head=True).status == 408
+        assert wire.read().status == 408
         wire.assert_silent_end()
 
 

@@ -26,9 +26,10 @@ def test_creation_on_a_disk_that_is_nearly_full_is_507(fleet: Fleet, body: bytes
 
 
 def test_an_upload_has_two_files_and_fileloft_reads_the_second(tus: Endpoint) -> None:
-    before = set(tus.server.data.iterdir())
+    before = tus.files()
     upload = tus.create_holding(b"abc", 5)
-    assert set(tus.server.data.iterdir()) - before == {tus.data_file(upload), tus.info_file(upload)}
+    name = upload.removeprefix(tus.base)
+    assert tus.files() - before == {name, f"{name}.info"}
     info = json.loads(tus.info_file(upload).read_bytes())
     assert info["id"] == upload.removeprefix(tus.base)
     assert info["size"] == 5

@@ -1,4 +1,4 @@
-"""Several requests for one upload at once (T074 to T076, T079, T163): who has to give way."""
+"""Several requests for one upload at once (T074 to T076, T163): who has to give way."""
 
 from __future__ import annotations
 
@@ -8,31 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conformance.append import begin_append, end_of
 from tests.deadline import eventually
-from tests.endpoint import Endpoint
-from tests.wire import CHUNKED, OCTETS, NoAnswerError, Wire, render_request
+from tests.wire import CHUNKED, OCTETS, render_request
 
 if TYPE_CHECKING:
-    from tests.conftest import Fleet
-
-
-def begin_append(
-    endpoint: Endpoint, wire: Wire, upload: str, size: int, body: bytes, *, offset: int = 0
-) -> None:
-    """Send the head of a PATCH of *size* bytes and *body* of it, and wait until that is stored."""
-    fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS, "Content-Length": str(size)}
-    wire.send(render_request("PATCH", upload, fields))
-    wire.send(body)
-    eventually(lambda: endpoint.offset(upload) == offset + len(body))
-
-
-def end_of(wire: Wire) -> int:
-    """Return the status that a pushed-out request was answered with; 0 for a closed connection."""
-    try:
-        answer = wire.read()
-    except (NoAnswerError, ConnectionResetError):
-        return 0
-    return answer.status
+    from tests.endpoint import Endpoint
 
 
 def test_the_next_patch_takes_over_from_one_that_stalls(tus: Endpoint) -> None:
@@ -176,28 +157,3 @@ def test_a_running_chunked_patch_is_ended_by_delete(tus: Endpoint) -> None:
         wire.send_pieces([b"56789\r\n0\r\n\r\n"])
         assert end_of(wire) in {0, 404, 410, 423}
     tus.assert_gone(upload)
-
-
-def test_shutdown_keeps_the_bytes_of_a_running_patch(fleet: Fleet) -> None:
-    """T079: 503 or a closed connection, soon, and the next process has the exact offset."""
-    first = fleet.start(SHUTDOWN_TIMEOUT="5")
-    endpoint = Endpoint(first)
-    plain_upload = endpoint.create(1_000_000)
-    chunked_upload = endpoint.create(1_000_000)
-    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, **CHUNKED}
-    with endpoint.connect() as plain_wire, endpoint.connect() as chunked_wire:
-        begin_append(endpoint, plain_wire, plain_upload, 1_000_000, b"p" * 123_456)
-        chunk = b"10000\r\n" + b"c" * 50_000
-        chunked_wire.send(render_request("PATCH", chunked_upload, fields, chunk))
-        eventually(lambda: endpoint.offset(chunked_upload) == 50_000)
-        first.terminate()
-        for wire in (plain_wire, chunked_wire):
-            assert end_of(wire) in {0, 503}
-        assert first.wait() == 0
-    with fleet.restart(first) as second:
-        again = Endpoint(second)
-        again.assert_holds(plain_upload, b"p" * 123_456)
-        again.assert_holds(chunked_upload, b"c" * 50_000)
-        rest = b"r" * 950_000
-        assert again.append(chunked_upload, 50_000, rest).status == 204
-        again.assert_holds(chunked_upload, b"c" * 50_000 + rest)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_delete_removes_an_upload_and_frees_its_storage(tus: Endpoint, content: bytes) -> None:
     """T160, T161 and T162: begun, part way and complete."""
     upload = tus.create_holding(content, 5)
-    before = {path.name for path in tus.server.data.iterdir()}
+    before = tus.files()
     name = upload.removeprefix(tus.base)
     with tus.connect() as wire:
         answer = wire.ask(render_request("DELETE", upload))
@@ -28,8 +28,7 @@ def test_delete_removes_an_upload_and_frees_its_storage(tus: Endpoint, content: 
             render_request("DELETE", upload),
         ):
             assert wire.ask(request).status in {404, 410}
-    after = {path.name for path in tus.server.data.iterdir()}
-    assert after == before - {name, f"{name}.info"}
+    assert tus.files() == before - {name, f"{name}.info"}
     tus.assert_gone(upload)
 
 

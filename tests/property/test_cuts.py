@@ -43,6 +43,16 @@ def offset_from(endpoint: Endpoint, upload: str, least: int) -> int:
     return offset if offset >= least else 0
 
 
+def rest_of(content: bytes, upload: str, offset: int, *, chunked: bool) -> bytes:
+    """Return a PATCH with everything from *offset* on."""
+    fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS}
+    if chunked:
+        return render_request(
+            "PATCH", upload, {**fields, **CHUNKED}, render_chunks([content[offset:]])
+        )
+    return render_request("PATCH", upload, fields, content[offset:])
+
+
 @over_a_socket
 @given(length=lengths, where=places, chunked=st.booleans(), resets=st.booleans())
 def test_a_resumed_upload_is_the_upload(
@@ -51,24 +61,23 @@ def test_a_resumed_upload_is_the_upload(
     """T068: the connection ends anywhere, again and again; the offset counts up and never back."""
     content = content_of(length)
     upload = tus.create(length)
-    offset = 0
-    for place in [*sorted(where), None]:
-        fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS}
-        framing = CHUNKED if chunked else {}
-        body = render_chunks([content[offset:]]) if chunked else content[offset:]
-        request = render_request("PATCH", upload, {**fields, **framing}, body)
+    known = 0
+    for place in sorted(where):
         with tus.connect() as wire:
-            if place is None or place >= len(request):
-                wire.send_pieces([request])
-                answer = wire.read()
-                assert (answer.status, answer["Upload-Offset"]) == (204, str(length))
-                break
-            wire.send_pieces([request[:place]])
+            wire.send_pieces([rest_of(content, upload, known, chunked=chunked)[:place]])
             if resets:
                 wire.reset()
-        before, offset = offset, tus.offset(upload)
-        assert before <= offset <= length
-        assert tus.stored(upload)[:offset] == content[:offset]
+        before, known = known, tus.offset(upload)
+        assert before <= known <= length
+        assert tus.stored(upload)[:known] == content[:known]
+
+    def completes() -> bool:
+        # Bytes of a cut connection may still arrive between HEAD and PATCH: 409, ask again.
+        answer = tus.exchange(rest_of(content, upload, tus.offset(upload), chunked=chunked))
+        assert answer.status in {204, 409}
+        return answer.status == 204
+
+    eventually(completes)
     tus.assert_holds(upload, content)
 
 

@@ -9,7 +9,6 @@ The offset in here is the one at creation: the data file's size is the truth.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -56,8 +55,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Record)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A parsed ``.info``: the upload, and the mark with its place in the file."""
 
     info: UploadInfo

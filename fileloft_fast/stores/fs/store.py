@@ -7,8 +7,10 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
@@ -22,8 +24,7 @@ _INFO_NAME: Final = re.compile(rf"({UPLOAD_ID_PATTERN})\.info\Z")
 _SCAN_SLICE: Final = 512  # directory entries read in one go of a thread
 
 
-@dataclass(frozen=True, slots=True)
-class FsFound:
+class FsFound(Struct, frozen=True):
     """An upload on disk: its info, and what recovery may have to do."""
 
     info: UploadInfo
@@ -206,11 +207,11 @@ class FsStore:
         """Ask the file system at most once a second; see ``Store``."""
         now = time.monotonic()
         if now - self._free_at > 1.0:
-            self._free_at = now
             try:
                 self._free = await self.engine.free_space(self.directory)
             except OSError as error:
                 raise store_error(error) from error
+            self._free_at = now
         return self._free
 
     async def names(self) -> AsyncIterator[UploadId]:

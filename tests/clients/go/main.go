@@ -82,6 +82,16 @@ func create(client *tusgo.Client, upload *tusgo.Upload, size int64, partial bool
 	return failure
 }
 
+func createWith(client *tusgo.Client, upload *tusgo.Upload, first []byte, size int64) error {
+	var failure error
+	for range attempts {
+		if _, _, failure = client.CreateUploadWithData(upload, first, size, false, nil); failure == nil {
+			return nil
+		}
+	}
+	return failure
+}
+
 func whole(client *tusgo.Client, from source, mode string) (tusgo.Upload, error) {
 	upload := tusgo.Upload{}
 	if mode == "creation" {
@@ -89,7 +99,7 @@ func whole(client *tusgo.Client, from source, mode string) (tusgo.Upload, error)
 		if _, err := from.file.ReadAt(first, 0); err != nil {
 			return upload, err
 		}
-		if _, _, err := client.CreateUploadWithData(&upload, first, from.size, false, nil); err != nil {
+		if err := createWith(client, &upload, first, from.size); err != nil {
 			return upload, err
 		}
 	} else if err := create(client, &upload, from.size, false); err != nil {

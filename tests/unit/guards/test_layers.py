@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 
 NATIVE_LAYERS = (
     "engine",
+    "transfers",
+    "receive",
+    "send",
     "flows",
-    "tools",
+    "dispatch",
     "files",
-    "copy",
-    "jobs",
     "digest",
+    "tools",
+    "jobs",
+    "copy",
     "crc",
-    "atomics",
     "linux",
+    "atomics",
 )
 ROOMS = ("cli", "app", "listen", "http1", "uploads", "stores", "dataplane", "tus", "config")
 LOWER_ROOMS = ("observe", "model", "errors", "__main__")

@@ -1,0 +1,169 @@
+"""The processes that are measured: ours, the C limits and nginx; and what they cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tests.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LIMIT: Final = Path("build/limit")
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+_NGINX: Final = """
+worker_processes 1;
+daemon off;
+user root;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    server {{ listen 127.0.0.1:{port}; location / {{ root {files}; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A running server: where it listens and which process it is."""
+
+    address: tuple[str, int]
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that it and its children have used."""
+        return sum(_cpu_s(pid) for pid in (self.pid, *_children(self.pid)))
+
+    def peak_bytes(self) -> int:
+        """Return the most memory that it has had resident."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        matched = re.search(r"VmHWM:\s+(\d+) kB", status)
+        if matched is None:
+            raise RuntimeError("no VmHWM: not a Linux process")
+        return int(matched[1]) * 1024
+
+
+@dataclass(slots=True)
+class Meter:
+    """CPU time of a peer between entering and leaving."""
+
+    peer: Peer
+    cpu_s: float = 0.0
+
+    def __enter__(self) -> Self:
+        self.cpu_s = -self.peer.cpu_s()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cpu_s += self.peer.cpu_s()
+
+
+@contextmanager
+def ours(data: Path, settings: Mapping[str, str]) -> Iterator[Peer]:
+    """Run our server on the directory *data*."""
+    server = Server(data, settings)
+    try:
+        yield Peer(server.address, server.pid)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def limit(mode: str, data: Path) -> Iterator[Peer]:
+    """Run the limit server in *mode*, splice or sha1."""
+    words = [str(LIMIT / "receive"), mode, str(data)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            if process.stdout is None:
+                raise RuntimeError("no pipe")
+            yield Peer(("127.0.0.1", int(process.stdout.readline())), process.pid)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def nginx(files: Path, folder: Path) -> Iterator[Peer]:
+    """Run nginx, which serves the directory *files*."""
+    program = shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise RuntimeError("nginx is missing: install nginx-light")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = folder / "nginx.conf"
+    config.write_text(_NGINX.format(folder=folder, files=files, port=port), encoding="ascii")
+    words = [program, "-c", str(config), "-p", str(folder)]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            _wait_for_worker(process.pid)
+            yield Peer(("127.0.0.1", port), process.pid)
+        finally:
+            process.terminate()
+
+
+def load(mode: str, peer: Peer, path: str, *words: object) -> dict[str, Any]:
+    """Run the load client against *peer* and return its report."""
+    host, port = peer.address
+    return report(LIMIT / "load", mode, host, port, path, *words)
+
+
+def report(*words: object) -> dict[str, Any]:
+    """Run a program that prints one JSON line, and return it."""
+    ended = subprocess.run(  # noqa: S603
+        [str(word) for word in words], stdout=subprocess.PIPE, text=True, check=True
+    )
+    said: dict[str, Any] = json.loads(ended.stdout)
+    return said
+
+
+def build() -> None:
+    """Compile the C programs."""
+    words = ["make", "--quiet", "-f", "benchmarks/limit/limit.mk"]
+    subprocess.run(words, check=True)  # noqa: S603
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the system does."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def say(line: str) -> None:
+    """Print a line now."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _cpu_s(pid: int) -> float:
+    # the name, field 2, may have spaces: count from the last parenthesis
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _children(pid: int) -> list[int]:
+    said = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in said.split()]
+
+
+def _wait_for_worker(pid: int) -> None:
+    end = time.monotonic() + 5
+    while not _children(pid):
+        if time.monotonic() > end:
+            raise RuntimeError("nginx did not start: see error.log beside its configuration")
+        time.sleep(0.02)

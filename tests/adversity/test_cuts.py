@@ -1,0 +1,95 @@
+"""The network may cut, reset, stall or dribble anywhere: an upload resumes and arrives as it was."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.deadline import eventually
+from tests.proxy import Break, Course, End, Fate, Proxy
+from tests.sender import INTERRUPTIONS, Kind, Sender
+
+if TYPE_CHECKING:
+    from tests.endpoint import Endpoint
+
+MIB: Final = 1024 * 1024
+
+
+def send_through(proxy: Proxy, tus: Endpoint, content: bytes, kind: Kind) -> Sender:
+    """Send *content* through *proxy* until it is complete, and check what the server has then."""
+    sender = Sender(proxy.address, content, kind, chunk=MIB // 4)
+    sender.finish()
+    tus.assert_holds(sender.path, content)
+    return sender
+
+
+@pytest.mark.parametrize("end", [End.CLOSE, End.RESET])
+@pytest.mark.parametrize("kind", Kind)
+def test_an_upload_survives_cuts_in_bodies_and_in_answers(
+    kind: Kind, end: End, tus: Endpoint
+) -> None:
+    dice = random.Random(f"{kind} {end}")
+    content = dice.randbytes(6 * MIB + dice.randrange(MIB))
+    places = sorted(dice.randrange(len(content)) for _ in range(12))
+    breaks = [Break(at, end, answer=dice.random() < 0.3) for at in places]
+    with Proxy(tus.server.address, breaks=breaks) as proxy:
+        sender = send_through(proxy, tus, content, kind)
+        assert not proxy.breaks
+    assert sender.interruptions > 0
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_upload_survives_cuts_at_any_byte_of_a_head(kind: Kind, tus: Endpoint) -> None:
+    dice = random.Random(str(kind))
+    content = dice.randbytes(100_000)
+    fates = [Fate(up=Course(after=dice.randrange(900), end=End.CLOSE)) for _ in range(40)]
+    fates += [Fate(down=Course(after=dice.randrange(1200), end=End.RESET)) for _ in range(40)]
+    dice.shuffle(fates)
+    with Proxy(tus.server.address, *fates) as proxy:
+        send_through(proxy, tus, content, kind)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_upload_that_dribbles_arrives(kind: Kind, tus: Endpoint) -> None:
+    content = random.Random(str(kind)).randbytes(20_000)
+    dribble = Fate(up=Course(piece=7), down=Course(piece=3))
+    with Proxy(tus.server.address, otherwise=dribble) as proxy:
+        assert send_through(proxy, tus, content, kind).interruptions == 0
+
+
+@pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED])
+def test_a_stalled_upload_tells_its_offset_at_once_and_is_taken_over(
+    kind: Kind, tus: Endpoint
+) -> None:
+    content = random.Random(str(kind)).randbytes(8 * MIB)
+    with Proxy(tus.server.address, breaks=[Break(at=5 * MIB, end=End.STALL)]) as proxy:
+        holder = Sender(proxy.address, content, kind)
+        holder.create()
+        thread = threading.Thread(target=send_until_it_breaks, args=(holder,))
+        thread.start()
+        eventually(lambda: not proxy.breaks)
+        eventually(lambda: tus.offset(holder.path) >= 5 * MIB - 1024)
+        for _ in range(20):
+            start = time.monotonic()
+            offset = tus.offset(holder.path)
+            assert time.monotonic() - start <= 0.1
+            assert tus.stored(holder.path) == content[:offset]
+        heir = Sender(tus.server.address, content, kind)
+        heir.adopt(holder)
+        start = time.monotonic()
+        heir.finish()
+        assert time.monotonic() - start <= 2
+        assert heir.interruptions == 0
+    thread.join()
+    tus.assert_holds(holder.path, content)
+
+
+def send_until_it_breaks(sender: Sender) -> None:
+    with suppress(*INTERRUPTIONS):
+        sender.send()
+    sender.close()

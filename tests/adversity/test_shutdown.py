@@ -1,0 +1,65 @@
+"""SIGTERM under load: running uploads keep their bytes and go on with the next process (T079)."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from tests.deadline import eventually
+from tests.proxy import Course, Fate, Proxy
+from tests.sender import INTERRUPTIONS, Kind, Sender
+from tests.server import Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB: Final = 1024 * 1024
+DRAIN_S: Final = 2
+SLOW: Final = Fate(up=Course(piece=16_384, pause_s=0.01))
+
+
+def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
+    settings = {"FILELOFT_SHUTDOWN_TIMEOUT": str(DRAIN_S)}
+    server = Server(tmp_path, settings)
+    with Proxy(server.address, otherwise=SLOW) as proxy:
+        senders = [
+            Sender(proxy.address, random.Random(str(kind)).randbytes(8 * MIB), kind)
+            for kind in Kind
+        ]
+        statuses: list[int] = []
+        threads = [
+            threading.Thread(target=send_until_it_ends, args=(sender, statuses))
+            for sender in senders
+        ]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: proxy.passed_up > 6 * MIB, within_s=20)
+        start = time.monotonic()
+        server.terminate()
+        assert server.wait() == 0
+        assert time.monotonic() - start < DRAIN_S + 1.5
+        server.assert_clean_log()
+        for thread in threads:
+            thread.join()
+    assert set(statuses) <= {201, 204, 503}
+    with Server(tmp_path, settings) as heir:
+        for sender in senders:
+            sender.address = heir.address
+            if sender.path:
+                offset = sender.look()
+                assert heir.data.joinpath(sender.path.rsplit("/", 1)[1]).stat().st_size >= offset
+                assert offset > 0 or sender.kind in {Kind.CHECKED, Kind.TRAILER}
+            sender.finish()
+            stored = heir.data / sender.path.rsplit("/", 1)[1]
+            assert stored.read_bytes() == sender.content
+
+
+def send_until_it_ends(sender: Sender, statuses: list[int]) -> None:
+    with suppress(*INTERRUPTIONS):
+        sender.create()
+        while not sender.complete:
+            statuses.append(sender.send().status)
+    sender.close()

@@ -1,0 +1,84 @@
+"""Where the server listens: several addresses, IPv6, a Unix socket."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deadline import eventually
+from tests.endpoint import Endpoint
+from tests.server import Server
+from tests.wire import Wire, render_request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Fleet
+
+
+def test_it_listens_on_every_address(fleet: Fleet) -> None:
+    with fleet.start(BIND="127.0.0.1:0,[::1]:0,localhost:0") as server:
+
+        def found() -> set[tuple[str, str]]:
+            lines = "\n".join(server.log)
+            return set(re.findall(r"listening address=(\S+):(\d+)", lines))
+
+        eventually(lambda: len(found()) >= 3)
+        for host, port in found():
+            with Wire((host.strip("[]"), int(port))) as wire:
+                assert wire.ask(render_request("OPTIONS", "/files/")).status in {200, 204}
+
+
+def test_a_location_over_ipv6_has_its_brackets(fleet: Fleet) -> None:
+    with fleet.start(BIND="[::1]:0") as server:
+        endpoint = Endpoint(server)
+        host = f"[::1]:{server.address[1]}"
+        answer = endpoint.post({"Upload-Length": "5", "Host": host})
+        assert answer["Location"].startswith(f"http://{host}/files/")
+        endpoint.assert_holds(endpoint.path_of(answer), b"")
+
+
+def test_it_serves_on_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    data = tmp_path / "data"
+    data.mkdir()
+    settings = {"FILELOFT_UNIX_SOCKET": str(path)}
+    for _ in range(2):  # the second one finds what a killed process left behind
+        server = Server(data, settings)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(render_request("POST", "/files/", {"Upload-Length": "5"}))
+            assert client.recv(100).startswith(b"HTTP/1.1 201 Created\r\n")
+        server.kill()
+    assert len(list(data.glob("*.info"))) == 2
+
+
+def test_an_address_that_is_taken_stops_the_start(fleet: Fleet) -> None:
+    with (
+        fleet.start() as server,
+        pytest.raises(AssertionError, match="FILELOFT_BIND") as refused,
+    ):
+        fleet.start(BIND=f"127.0.0.1:{server.address[1]}")
+    assert "Traceback" not in str(refused.value)
+
+
+def test_an_address_of_another_machine_stops_the_start(fleet: Fleet) -> None:
+    with pytest.raises(AssertionError, match="FILELOFT_BIND") as refused:
+        fleet.start(BIND="192.0.2.1:0")
+    assert "Traceback" not in str(refused.value)
+
+
+def test_a_socket_that_is_served_or_is_no_socket_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    path.write_bytes(b"precious")
+    settings = {"FILELOFT_UNIX_SOCKET": str(path)}
+    with pytest.raises(AssertionError, match="FILELOFT_UNIX_SOCKET"):
+        Server(tmp_path, settings)
+    assert path.read_bytes() == b"precious"
+    path.unlink()
+    with Server(tmp_path, settings), pytest.raises(AssertionError, match="FILELOFT_UNIX_SOCKET"):
+        Server(tmp_path, settings)
