@@ -13,6 +13,7 @@ from fileloft_fast.dataplane.linux cimport (
     MSG_DONTWAIT, SO_RCVLOWAT, SOL_SOCKET, SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SYNC_FILE_RANGE_WRITE,
     read, recv, setsockopt, splice, sync_file_range,
 )
+from fileloft_fast.dataplane.mate cimport PIECES, Mate, await_room, busy, hand_over, settle
 from fileloft_fast.dataplane.tools cimport BUFFER_BYTES, need_buffer, renew_pipe
 
 
@@ -20,6 +21,7 @@ cdef enum:
     # Fewer bytes do not wake a thread; 500 trickling connections cost 15 % of a core without it.
     LOW_WATER = 128 * 1024
     LOW_WATER_MIN = 16 * 1024            # below it two system calls cost more than the wake-ups
+    PIECE_BYTES = BUFFER_BYTES // PIECES
     WRITEBACK_BYTES = 8 * 1024 * 1024    # so that the final fdatasync finds little to do
 
 
@@ -32,13 +34,22 @@ cdef void _account(Flow* flow, int64_t stored) noexcept nogil:
         flow.written_back = moved
 
 
-cdef int _store(Flow* flow, const unsigned char* start, size_t length) noexcept nogil:
+cdef void _absorb(Flow* flow, Mate* mate, const unsigned char* start, size_t length) noexcept nogil:
+    # Bytes of the buffer or of the prefix. A mate is worth its wake-up where more is queued, and
+    # what follows a piece of the mate's must not overtake it.
+    if length == PIECE_BYTES or busy(mate):
+        if hand_over(mate, flow.hash, start, length):
+            return
+    flow.hash.absorb(flow.hash, start, length)
+
+
+cdef int _store(Flow* flow, Mate* mate, const unsigned char* start, size_t length) noexcept nogil:
     # 0 or -errno. The checksum sees exactly the bytes that were stored.
     cdef int64_t stored = 0
     cdef int status = write_all(flow.file, start, length, flow.offset + flow.moved, &stored)
     if stored > 0:
         if flow.hash != NULL:
-            flow.hash.absorb(flow.hash, start, <size_t>stored)
+            _absorb(flow, mate, start, <size_t>stored)
         _account(flow, stored)
     return status
 
@@ -46,16 +57,22 @@ cdef int _store(Flow* flow, const unsigned char* start, size_t length) noexcept 
 cdef ssize_t _copy_some(Flow* flow, Tools* tools, size_t most) noexcept nogil:
     # Bytes stored, 0 at the end of the stream, or -errno.
     cdef ssize_t n
+    cdef unsigned char* start
+    cdef size_t room = BUFFER_BYTES
     cdef int status = need_buffer(tools)
     if status < 0:
         return status
+    start = tools.buffer
+    if flow.hash != NULL:
+        room = PIECE_BYTES
+        start += await_room(&tools.mate) * room
     while True:
-        n = recv(flow.sock, tools.buffer, min(most, <size_t>BUFFER_BYTES), MSG_DONTWAIT)
+        n = recv(flow.sock, start, min(most, room), MSG_DONTWAIT)
         if n >= 0:
             break
         if errno != EINTR:
             return -errno
-    status = _store(flow, tools.buffer, <size_t>n)
+    status = _store(flow, &tools.mate, start, <size_t>n)
     return status if status < 0 else n
 
 
@@ -67,7 +84,7 @@ cdef int _store_pipe(Flow* flow, Tools* tools, size_t left) noexcept nogil:
         n = read(tools.pipe_out, tools.buffer, min(left, <size_t>BUFFER_BYTES))
         if n > 0:
             left -= <size_t>n
-            status = _store(flow, tools.buffer, <size_t>n)
+            status = _store(flow, &tools.mate, tools.buffer, <size_t>n)
         elif n == 0 or errno != EINTR:
             status = -EIO
     if status < 0:
@@ -125,11 +142,17 @@ cdef void _set_low_water(Flow* flow) noexcept nogil:
 
 
 cdef bint receive_turn(Flow* flow, Tools* tools, int64_t budget, bint thorough) noexcept nogil:
+    cdef bint over = _pump(flow, tools, budget, thorough)
+    settle(&tools.mate)
+    return over
+
+
+cdef bint _pump(Flow* flow, Tools* tools, int64_t budget, bint thorough) noexcept nogil:
     cdef size_t most
     cdef ssize_t n
     cdef int status
     if flow.ahead_done < flow.ahead.length:
-        status = _store(flow, flow.ahead.start, flow.ahead.length)
+        status = _store(flow, &tools.mate, flow.ahead.start, flow.ahead.length)
         flow.ahead_done = flow.ahead.length
         if status < 0:
             flow.job.error = -status

@@ -1,4 +1,6 @@
-"""What a thread brings to a turn: a pipe for splice and a buffer for recv."""
+"""What a thread brings to a turn: a pipe for splice, a buffer for recv, a mate for hashing."""
+
+from fileloft_fast.dataplane.mate cimport Mate
 
 
 cdef enum:
@@ -9,6 +11,7 @@ ctypedef struct Tools:
     int pipe_in
     size_t pipe_bytes            # 0: no pipe worth using
     unsigned char* buffer        # BUFFER_BYTES on a page, or NULL until need_buffer
+    Mate mate
 
 cdef void open_tools(Tools* tools) noexcept nogil
 cdef void renew_pipe(Tools* tools) noexcept nogil        # with whatever was in it

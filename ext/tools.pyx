@@ -6,6 +6,7 @@ from libc.stdlib cimport free
 from fileloft_fast.dataplane.linux cimport (
     aligned_alloc, F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, pipe2,
 )
+from fileloft_fast.dataplane.mate cimport close_mate, open_mate
 
 
 cdef enum:
@@ -41,6 +42,7 @@ cdef void renew_pipe(Tools* tools) noexcept nogil:
 cdef void open_tools(Tools* tools) noexcept nogil:
     tools.pipe_bytes = 0
     tools.buffer = NULL
+    open_mate(&tools.mate)
     renew_pipe(tools)
 
 
@@ -51,6 +53,7 @@ cdef int need_buffer(Tools* tools) noexcept nogil:
 
 
 cdef void close_tools(Tools* tools) noexcept nogil:
+    close_mate(&tools.mate)
     _close_pipe(tools)
     free(tools.buffer)
     tools.buffer = NULL

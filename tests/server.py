@@ -79,7 +79,8 @@ class Server:
     def assert_clean_log(self) -> None:
         """Assert that nothing went wrong unseen: no traceback, no leak that Python warns of."""
         wrong = ("Traceback", "Warning", "never awaited", "never retrieved")
-        assert not [line for line in self.log if any(word in line for word in wrong)], self.log
+        unclean = [line for line in self.log if any(word in line for word in wrong)]
+        assert not unclean, "\n".join([f"a server with {self.settings} says:", *unclean])
 
     def memory(self, field: str = "VmRSS") -> int:
         """Return a memory figure of the process in bytes: VmRSS, or VmHWM for its peak."""

@@ -17,7 +17,13 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
-from fileloft_fast.http1.limits import LINGER_BYTES, LINGER_S, MAX_AHEAD_BYTES, MAX_SKIPPED_BYTES
+from fileloft_fast.http1.limits import (
+    DRAIN_LINGER_S,
+    LINGER_BYTES,
+    LINGER_S,
+    MAX_AHEAD_BYTES,
+    MAX_SKIPPED_BYTES,
+)
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.model import FileSlice, RequestHead, Response
 
@@ -183,6 +189,8 @@ class Connection(asyncio.BufferedProtocol):
         """Take no further request; end a running body, whose bytes are kept."""
         if self._state is _State.IDLE:
             self._close()
+        elif self._state in {_State.LINGERING, _State.SKIPPING}:
+            self._deadline = min(self._deadline, self._loop.time() + DRAIN_LINGER_S)
         elif self._body is not None:
             self._body.interrupt(ShuttingDownError("the server is stopping"))
 
@@ -338,7 +346,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._state = _State.LINGERING
         self._body = None
-        self._deadline = self._loop.time() + LINGER_S
+        patience = DRAIN_LINGER_S if self._site.draining else LINGER_S
+        self._deadline = self._loop.time() + patience
         self._transport.write_eof()
         self.resume()
 

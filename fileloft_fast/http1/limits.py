@@ -39,4 +39,5 @@ MAX_SKIPPED_BYTES: Final = 64 * 1024
 
 LINGER_BYTES: Final = 16 * 1024 * 1024
 LINGER_S: Final = 5.0
+DRAIN_LINGER_S: Final = 1.0
 """How much and how long a refused client may still send: a reset would destroy its answer."""

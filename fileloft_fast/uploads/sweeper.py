@@ -37,7 +37,7 @@ class Sweeper:
             started = time.monotonic()
             try:
                 removed, seen = await self.sweep()
-            except (StoreError, OSError):
+            except Exception:  # whatever it is, what expires must not depend on a restart
                 log.exception("sweep failed")
                 continue
             if removed:

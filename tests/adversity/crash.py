@@ -1,7 +1,7 @@
 """Rounds of SIGKILL under load: what the server had acknowledged is there, and nothing else shows.
 
-A round starts the server, lets clients of every kind upload until a number of bytes was sent, kills it
-in the middle, starts it again on the same directory, judges every upload, and finishes each.
+A round starts the server, lets clients of every kind upload until a number of bytes was sent, kills
+it in the middle, starts it again on the same directory, judges every upload, and finishes each.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def judge(sender: Sender, server: Server, data: Path, seen: Round) -> None:
     try:
         offset = sender.look()
         assert offset >= promised, f"{promised} acknowledged, {offset} there"
-        assert stored.read_bytes()[:offset] == sender.content[:offset], "bytes differ after the kill"
+        kept = stored.read_bytes()[:offset]
+        assert kept == sender.content[:offset], "bytes differ after the kill"
         sender.finish(interruptions=0)
         assert stored.read_bytes() == sender.content, "bytes differ after completion"
     except AssertionError as breach:

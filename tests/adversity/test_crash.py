@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of everything: see crash.py; benchmarks/crash_rounds.py runs many rounds."""
+"""SIGKILL in the middle of everything (crash.py); benchmarks/crash_rounds.py runs many rounds."""
 
 from __future__ import annotations
 

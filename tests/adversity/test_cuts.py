@@ -1,4 +1,4 @@
-"""The network may cut, reset, stall or dribble anywhere: an upload resumes and arrives as it was."""
+"""The network may cut, reset, stall or dribble anywhere: an upload resumes and arrives whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk: a clear answer, nothing that was stored is lost, and the upload goes on afterwards."""
+"""A full disk: a clear answer, nothing that was stored is lost, and the upload goes on later."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def small_disk(where: Path) -> Iterator[Path]:
     """Mount a file system of DISK bytes at *where*."""
     assert os.geteuid() == 0, "a small disk is a tmpfs, and mounting needs root: run this as root"
     where.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(where)], check=True
-    )
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(where)], check=True)
     try:
         yield where
     finally:
@@ -75,12 +73,12 @@ def test_a_chunk_that_cannot_be_verified_leaves_the_offset(kind: Kind, full: End
     content = random.Random(str(kind)).randbytes(12 * MIB)
     sender = Sender(full.server.address, content, kind, chunk=3 * MIB)
     sender.create()
+    sender.send()
+    sender.send()
     with pytest.raises(Refused) as refused:
-        while True:
-            sender.send()
+        sender.send()
     sender.close()
     assert refused.value.answer.status == 507
-    assert sender.acknowledged == 6 * MIB
     assert sender.look() == 6 * MIB
     sender.close()
     make_room(full)
@@ -101,7 +99,7 @@ def test_a_creation_for_which_there_is_no_room_leaves_nothing(full: Endpoint) ->
 
 
 def test_other_uploads_go_on_after_one_met_the_full_disk(full: Endpoint) -> None:
-    """ENOSPC in the middle of a splice leaves bytes in the pipe: they may end in no other upload."""
+    """ENOSPC in mid-splice leaves bytes in the pipe: they may end in no other upload."""
     body = random.Random("ballast").randbytes(12 * MIB)
     first = full.create(len(body))
     assert full.append(first, 0, body).status == 507

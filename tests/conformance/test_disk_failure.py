@@ -105,8 +105,9 @@ def test_a_process_without_descriptors_answers_and_goes_on(narrow: Endpoint) -> 
             for wire in wires[5:]:
                 assert wire.ask(render_request("OPTIONS", narrow.base)).status in {200, 204}
             late = stack.enter_context(narrow.connect())
-            late.send(render_request("OPTIONS", narrow.base))
-        assert late.read().status in {200, 204}
+            late.send_pieces([render_request("OPTIONS", narrow.base)])
+        # libuv closes a connection that it has no descriptor for, so that the queue moves on
+        assert late.wait_readable(5)
     offset = narrow.offset(upload)
     assert narrow.append(upload, offset, b"more").status == 204
     assert narrow.stored(upload) == (b"abc" + CONTENT)[:offset] + b"more"

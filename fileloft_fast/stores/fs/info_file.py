@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from fileloft_fast.errors import StoreError
+from fileloft_fast.errors import StoreError, WireError
 from fileloft_fast.model import NO_METADATA, Concat, Metadata, Offset, UploadId, UploadInfo
 from fileloft_fast.tus.headers import parse_metadata
 
@@ -95,14 +95,23 @@ def render_info(info: UploadInfo) -> bytes:
 def parse_info(contents: bytes, upload: UploadId) -> Record:
     """Return what the file says. Raises StoreError where it is not such a file."""
     try:
-        record = _DECODER.decode(contents)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _parse(contents, upload)
+    except (msgspec.DecodeError, ValueError, WireError) as error:
         raise StoreError(f"{upload}.info cannot be read: {error}") from error
+
+
+def _parse(contents: bytes, upload: UploadId) -> Record:
+    record = _DECODER.decode(contents)
+    if record.size is not None and record.size < 0:
+        raise ValueError("negative size")
+    concat = Concat.NONE
+    if record.is_final or record.is_partial:
+        concat = Concat.FINAL if record.is_final else Concat.PARTIAL
     fast = record.fast
-    mark_at = None
-    unverified_from = None
     if fast is None:
+        mark_at, unverified_from = None, None
         metadata = _fileloft_metadata(record.metadata)
+        fast = _Fast(concat=concat.value)
     else:
         metadata = parse_metadata(fast.metadata) if fast.metadata else NO_METADATA
         mark_at = len(contents) - len(_END) - _WIDTH
@@ -113,18 +122,12 @@ def parse_info(contents: bytes, upload: UploadId) -> Record:
         offset=Offset(record.offset),
         length=None if record.size_is_deferred else record.size,
         metadata=metadata,
-        concat=_concat(record),
-        concat_raw=fast.concat if fast is not None else _concat(record).value,
+        concat=concat,
+        concat_raw=fast.concat,
         partials=tuple(UploadId(part) for part in record.partial_uploads),
-        created_at=fast.created_at if fast is not None else 0.0,
+        created_at=fast.created_at,
     )
     return Record(info, unverified_from, mark_at)
-
-
-def _concat(record: _Record) -> Concat:
-    if record.is_final:
-        return Concat.FINAL
-    return Concat.PARTIAL if record.is_partial else Concat.NONE
 
 
 def _fileloft_metadata(values: dict[str, str | None]) -> Metadata:
