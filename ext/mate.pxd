@@ -1,7 +1,6 @@
-"""A second thread for a transfer thread: it hashes one piece while the next is received and written.
+"""A second thread for a transfer thread: hashes one piece while the next is received and written.
 
-Measured with 8 MiB bodies and sha1: see docs/adr. The pieces come back in order; between turns the
-mate has none.
+Pieces are hashed in the order in which they are handed over; between turns the mate has none.
 """
 
 from fileloft_fast.dataplane.digest cimport Hash
@@ -10,7 +9,7 @@ from fileloft_fast.dataplane.linux cimport pthread_cond_t, pthread_mutex_t, pthr
 
 
 cdef enum:
-    PIECES = 4                   # received, hashed, and two so that neither side waits for a wake-up
+    PIECES = 4                   # one received, one hashed, two against waits for wake-ups
 
 ctypedef struct Mate:
     pthread_mutex_t mutex

@@ -99,8 +99,9 @@ class ChunkedReader:
 
     def _keep_partial(self, rest: bytes) -> None:
         self._line += rest
-        limit = 2 if self._expect is _Expect.DATA_END else MAX_CHUNK_LINE_BYTES
-        if len(self._line) > limit:
+        if self._expect is _Expect.DATA_END and not b"\r\n".startswith(self._line):
+            raise BadRequestError("chunk longer than its size")
+        if len(self._line) > MAX_CHUNK_LINE_BYTES:
             raise BadRequestError("chunk line too long")
 
     def _on_line(self, line: bytes) -> None:

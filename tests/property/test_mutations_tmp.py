@@ -1,0 +1,103 @@
+"""Requests with a few wrong bytes: the answer does not depend on packets, and nobody is harmed."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.attack import cut_into_pieces
+from tests.endpoint import Endpoint, checksum
+from tests.wire import CHUNKED, OCTETS, render_chunks, render_request
+
+STATUS: Final = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [A-Z]")
+UPLOAD: Final = "/files/@"
+SAFE: Final = {200, 201, 204, 400, 404, 405, 408, 409, 412, 413, 414, 415, 417, 431, 460, 501, 505}
+
+Edit = tuple[int, bytes, int]
+"""Where, what to put there, how many bytes to take away."""
+
+edits = st.lists(
+    st.tuples(
+        st.integers(0, 900),
+        st.one_of(
+            st.binary(max_size=3),
+            st.sampled_from(
+                [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" ", b"\t", b":", b"\0", b"0", b"f"]
+            ),
+            st.sampled_from(
+                [b",", b";", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 3\r\n"]
+            ),
+        ),
+        st.integers(0, 3),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def requests() -> bytes:
+    """Return a pipeline with every kind of framing in it."""
+    patch = {"Upload-Offset": "0", "Content-Type": OCTETS}
+    trailer = f"Upload-Checksum: {checksum('sha1', b'hello')}\r\n".encode()
+    announced = {"Upload-Offset": "0", "Content-Type": OCTETS, "Trailer": "Upload-Checksum"}
+    more = {"Upload-Offset": "5", "Content-Type": OCTETS, "Content-Encoding": "identity"}
+    return b"".join(
+        [
+            render_request(
+                "PATCH", UPLOAD, {**announced, **CHUNKED}, render_chunks([b"hel", b"lo"], trailer)
+            ),
+            render_request("HEAD", UPLOAD),
+            render_request("PATCH", UPLOAD, more, b" world"),
+            render_request("PATCH", UPLOAD, patch, b"conflict"),
+            render_request("OPTIONS", "*"),
+        ]
+    )
+
+
+def edited(data: bytes, changes: list[Edit]) -> bytes:
+    for at, new, gone in changes:
+        place = at % len(data)
+        data = data[:place] + new + data[place + gone :]
+    return data
+
+
+def statuses(endpoint: Endpoint, data: bytes, cut: str) -> tuple[list[int], bytes]:
+    """Send *data* at a fresh upload and close our side; return every status, and the bytes."""
+    upload = endpoint.create(20)
+    request = data.replace(UPLOAD.encode(), upload.encode())
+    with endpoint.connect() as wire:
+        wire.send_pieces(cut_into_pieces(request, cut))
+        wire.half_close()
+        answers = wire.read_to_end()
+    content = endpoint.stored(upload)
+    assert len(content) <= 20
+    return [int(status) for status in STATUS.findall(answers)], content
+
+
+@settings(
+    max_examples=4000,
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(changes=edits)
+@example(changes=[])
+def test_the_answer_to_a_broken_pipeline_does_not_depend_on_packets(
+    tus: Endpoint, changes: list[Edit]
+) -> None:
+    """H38: the same statuses in the same order, whole and byte by byte."""
+    data = edited(requests(), changes)
+    whole = statuses(tus, data, "whole")
+    split = statuses(tus, data, "bytes")
+    # A refusal closes the connection where the rest of the body has not come yet, so one way may
+    # have fewer answers; and of a body whose framing breaks, more or less may have been stored.
+    fewer, more = sorted((whole[0], split[0]), key=len)
+    assert more[: len(fewer)] == fewer
+    assert fewer == more or fewer[-1] >= 400
+    assert set(more) <= SAFE
+    assert whole[1].startswith(split[1]) or split[1].startswith(whole[1])
+    if not changes:
+        assert whole == split == ([204, 200, 204, 409, 204], b"hello world")
