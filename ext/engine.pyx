@@ -139,11 +139,12 @@ cdef class Engine(Lender):
         cdef const char* wanted = file_name(name)
         cdef FileJob* work
         valid_sync(sync)
+        natural(offset)
         work = self.make_job(run_append, OUTCOME_RESULT, (name, body))
         work.directory = directory
         work.name = wanted
         work.data = view_of(body)
-        work.offset = natural(offset)
+        work.offset = offset
         work.sync = sync
         return self.submit(work, sync)
 

@@ -155,6 +155,7 @@ cdef void open_lane(Lane* lane, const char* name, int limit, Completions* list) 
 
 cdef int enqueue(Lane* lane, Job* job) noexcept nogil:
     cdef int status = 0
+    cdef bint wake
     job.next = NULL
     pthread_mutex_lock(&lane.mutex)
     # `idle` still counts threads that were woken and have not run yet, hence the comparison.
@@ -171,9 +172,10 @@ cdef int enqueue(Lane* lane, Job* job) noexcept nogil:
         lane.last.next = job
     lane.last = job
     lane.queued += 1
-    if lane.idle > 0:
-        pthread_cond_signal(&lane.work)
+    wake = lane.idle > 0
     pthread_mutex_unlock(&lane.mutex)
+    if wake:
+        pthread_cond_signal(&lane.work)       # unlocked, or the woken thread waits for the mutex
     return 0
 
 

@@ -21,7 +21,7 @@ cdef enum:
     # Fewer bytes do not wake a thread; 500 trickling connections cost 15 % of a core without it.
     LOW_WATER = 128 * 1024
     LOW_WATER_MIN = 16 * 1024            # below it two system calls cost more than the wake-ups
-    PIECE_BYTES = BUFFER_BYTES // PIECES
+    PIECE_BYTES = 256 * 1024             # BUFFER_BYTES by PIECES; Cython crashes on a division here
     WRITEBACK_BYTES = 8 * 1024 * 1024    # so that the final fdatasync finds little to do
 
 

@@ -71,6 +71,9 @@ class Lender(Dispatcher):
         for so long is ETIMEDOUT, and so are fewer than *min_rate* bytes a second over each such
         window; 0 switches both off. *writeback* starts writing to the disk while bytes arrive, for
         a sync that follows. Raises OSError where *sock* cannot be watched.
+
+        After ECANCELED, ETIMEDOUT and ECONNRESET every byte that left the socket is in the file;
+        after an error of the disk some may be lost, and the connection is of no more use.
         """
 
     def send(

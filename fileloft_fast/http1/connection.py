@@ -198,12 +198,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _next_request(self, data: bytes, checked: int) -> None:
         """Serve the request at the start of *data*, of which *checked* bytes were seen before."""
-        if data.startswith(b"\r\n"):
-            data, checked = skip_leading_lines(data), 0
-        end = data.find(HEAD_END, max(0, checked - 3))
         try:
+            request = skip_leading_lines(data) if data.startswith(b"\r\n") else data
+            end = request.find(HEAD_END, max(0, checked - 3) if request is data else 0)
             if end < 0:
-                check_partial(data, checked)
+                check_partial(request, checked if request is data else 0)
                 if self._half_closed:
                     self._close()
                     return
@@ -211,12 +210,12 @@ class Connection(asyncio.BufferedProtocol):
                     self._deadline = self._loop.time() + self._site.patience.head_s
                 self._pending = data
                 return
-            head = parse_head(data[: end + 4])
+            head = parse_head(request[: end + 4])
         except WireError as error:
-            self._refuse(error, head_only=data.startswith(b"HEAD "))
+            self._refuse(error, head_only=data.lstrip(b"\r\n").startswith(b"HEAD "))
             return
         body = self._body = RequestBody(self, self._loop, head)
-        rest = data[end + 4 :]
+        rest = request[end + 4 :]
         self._state = _State.SERVING
         self._pending = body.feed(rest) if rest else b""
         if not body.ended and not head.chunked:

@@ -7,6 +7,7 @@ httptools checks field syntax and the framing rules that it knows. What it accep
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -36,14 +37,15 @@ _REFUSED_METHODS: Final = frozenset({"PUT", "TRACE", "CONNECT"})
 _METHOD_BYTES: Final = 32
 _ALLOW: Final = "OPTIONS, HEAD, GET, POST, PATCH, DELETE"
 
-# One space each, visible ASCII in the target: RFC 9112 section 3.
-_REQUEST_LINE: Final = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/([0-9])\.([0-9])\r\n")
-_VERSION: Final = re.compile(rb"[A-Z]+ [!-~]+ HTTP/[0-9]+(\.[0-9]+)?\r\n")
+_VERSIONS: Final = frozenset({"HTTP/1.1", "HTTP/1.0"})
+_VERSION: Final = re.compile(r"HTTP/[0-9]+(\.[0-9]+)?\Z")
+_METHOD: Final = re.compile(r"[A-Z]{1,32}\Z")
 _ABSOLUTE: Final = re.compile(r"(?i:https?)://([^/?#]+)(/[^?#]*)?(\?.*)?\Z")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]{0,5})?\Z")
 _CODING: Final = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*(?!chunked)[a-z]+[ \t]*\r\n")
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length[ \t]*:")
-_DIGITS: Final = re.compile(r"[0-9]{1,40}\Z")
+_SHORT_LINE: Final = 80
+_LENGTH_DIGITS: Final = 40
 
 
 class _Silent:
@@ -65,15 +67,23 @@ def _split_fields(text: str) -> tuple[dict[str, str], set[str] | None]:
     if len(lines) > MAX_FIELDS + 3:
         raise HeadTooLargeError("too many header fields")
     for line in lines[1:-2]:
-        name, _, value = line.partition(":")
-        key = name.lower()
-        value = value.strip(" \t")
+        key, value = _split_short(line) if len(line) <= _SHORT_LINE else _split_line(line)
         if key in fields:
             repeated = repeated or set()
             repeated.add(key)
             value = f"{fields[key]}, {value}"
         fields[key] = value
     return fields, repeated
+
+
+def _split_line(line: str) -> tuple[str, str]:
+    """Return the lower-case name and the trimmed value of one field."""
+    name, _, value = line.partition(":")
+    return name.lower(), value.strip(" \t")
+
+
+# Clients send the same short lines again and again; long ones would fill the memory.
+_split_short: Final = lru_cache(maxsize=1024)(_split_line)
 
 
 def check_partial(data: bytes, start: int) -> None:
@@ -95,11 +105,11 @@ def check_partial(data: bytes, start: int) -> None:
 
 
 def skip_leading_lines(data: bytes) -> bytes:
-    """Return *data* without empty lines before the request line, a few (RFC 9112 2.2)."""
+    """Return *data* without empty lines before the request line, a few (RFC 9112 section 2.2)."""
     for _ in range(MAX_LEADING_LINES):
-        if not data.startswith(b"\r\n"):
-            break
-        data = data[2:]
+        data = data.removeprefix(b"\r\n")
+    if data.startswith(b"\r\n"):
+        raise BadRequestError("empty lines instead of a request")
     return data
 
 
@@ -111,7 +121,8 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
     """
     if len(data) > MAX_HEAD_BYTES:
         raise HeadTooLargeError("request head too large")
-    method, target, http10 = _parse_request_line(data)
+    text = data.decode("latin-1")
+    method, target, http10 = _parse_request_line(text[: text.index("\r\n")])
     parser = HttpRequestParser(_SILENT)
     upgrade = False
     try:
@@ -120,7 +131,7 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         upgrade = True
     except HttpParserError as error:
         raise _refusal(data) from error
-    headers, repeated = _split_fields(data.decode("latin-1"))
+    headers, repeated = _split_fields(text)
     path, authority = _parse_target(method, target, _host(headers, repeated, http10=http10))
     length, chunked = _framing(headers, http10=http10)
     return RequestHead(
@@ -141,27 +152,28 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-def _parse_request_line(data: bytes) -> tuple[str, str, bool]:
-    line = _REQUEST_LINE.match(data)
-    if line is None:
-        _check_method_ends(data)
-        end = data.find(b"\r\n")
-        if end > MAX_TARGET_BYTES:
-            raise UriTooLongError("request line too long")
-        if _VERSION.match(data):
+def _parse_request_line(line: str) -> tuple[str, str, bool]:
+    """Return method, target, and whether it is HTTP/1.0.
+
+    One space each, visible ASCII in the target (RFC 9112 section 3).
+    """
+    parts = line.split(" ")
+    if len(parts) != 3 or not (line.isascii() and line.isprintable() and parts[1]):
+        raise BadRequestError("malformed request line")
+    method, target, version = parts
+    if version not in _VERSIONS:
+        if _VERSION.match(version) and _METHOD.match(method):
             raise HttpVersionError("HTTP/1.1 and HTTP/1.0 are spoken here")
         raise BadRequestError("malformed request line")
-    if line[3] != b"1" or line[4] not in b"01":
-        raise HttpVersionError("HTTP/1.1 and HTTP/1.0 are spoken here")
-    target = line[2].decode("ascii")
     if len(target) > MAX_TARGET_BYTES:
         raise UriTooLongError("request target too long")
-    method = line[1].decode("ascii")
     if method not in SERVED_METHODS:
         if method in _REFUSED_METHODS:
             raise MethodNotAllowedError(_ALLOW)
-        raise NotImplementedMethodError("unknown method")
-    return method, target, line[4] == b"0"
+        if _METHOD.match(method):
+            raise NotImplementedMethodError("unknown method")
+        raise BadRequestError("malformed method")
+    return method, target, version == "HTTP/1.0"
 
 
 def _check_method_ends(data: bytes) -> None:
@@ -176,13 +188,18 @@ def _refusal(data: bytes) -> BadRequestError | NotImplementedMethodError:
     return BadRequestError("malformed request head")
 
 
+@lru_cache(maxsize=256)
+def _is_host(value: str) -> bool:
+    return _HOST.match(value) is not None
+
+
 def _host(headers: dict[str, str], repeated: set[str] | None, *, http10: bool) -> str:
     host = headers.get("host")
     if host is None:
         if http10:
             return ""
         raise BadRequestError("Host is missing")
-    if (repeated and "host" in repeated) or not _HOST.match(host):
+    if (repeated and "host" in repeated) or not _is_host(host):
         raise BadRequestError("malformed Host")
     return host
 
@@ -198,7 +215,7 @@ def _parse_target(method: str, target: str, host: str) -> tuple[str, str]:
             raise BadRequestError("* is for OPTIONS")
         return target, host
     absolute = _ABSOLUTE.match(target)
-    if absolute is None or not _HOST.match(absolute[1]):
+    if absolute is None or not _is_host(absolute[1]):
         raise BadRequestError("malformed request target")
     return absolute[2] or "/", ""
 
@@ -207,19 +224,22 @@ def _framing(headers: dict[str, str], *, http10: bool) -> tuple[int | None, bool
     """Return Content-Length, None for chunked, and whether it is chunked (RFC 9112 section 6)."""
     coding = headers.get("transfer-encoding")
     length = headers.get("content-length")
-    if coding is not None:
-        if length is not None or http10:
-            raise BadRequestError("Transfer-Encoding with Content-Length or HTTP/1.0")
-        if coding.lower() == "chunked":
-            return None, True
-        if "," in coding and all(part.strip() for part in coding.split(",")):
-            raise NotImplementedMethodError("a transfer coding other than chunked")
-        raise BadRequestError("malformed Transfer-Encoding")
-    if length is None:
-        return 0, False
-    if not _DIGITS.match(length) or int(length) > MAX_CONTENT_LENGTH:
+    if coding is None:
+        if length is None:
+            return 0, False
+        # Leading zeros are digits like any other, but a row without end would cost int() dear.
+        if len(length) < _LENGTH_DIGITS and length.isascii() and length.isdecimal():
+            count = int(length)
+            if count <= MAX_CONTENT_LENGTH:
+                return count, False
         raise BadRequestError("malformed Content-Length")
-    return int(length), False
+    if length is not None or http10:
+        raise BadRequestError("Transfer-Encoding with Content-Length or HTTP/1.0")
+    if coding.lower() == "chunked":
+        return None, True
+    if "," in coding and all(part.strip() for part in coding.split(",")):
+        raise NotImplementedMethodError("a transfer coding other than chunked")
+    raise BadRequestError("malformed Transfer-Encoding")
 
 
 def _expects_continue(headers: dict[str, str], *, http10: bool) -> bool:

@@ -123,7 +123,7 @@ def test_empty_lines_before_a_request_are_ignored(tus: Endpoint, count: int, cut
             assert wire.read(head=True)["Upload-Offset"] == "0"
 
 
-@pytest.mark.parametrize("cut", ["whole", "random"])
+@pytest.mark.parametrize("cut", CUTS)
 def test_a_flood_of_empty_lines_is_refused(tus: Endpoint, cut: str) -> None:
     """H34."""
     scene = Scene(tus)

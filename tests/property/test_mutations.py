@@ -85,6 +85,7 @@ def statuses(endpoint: Endpoint, data: bytes, cut: str) -> tuple[list[int], byte
 )
 @given(changes=edits)
 @example(changes=[])
+@example(changes=[(0, b"\r\n\r\n\r\n", 0)])
 def test_the_answer_to_a_broken_pipeline_does_not_depend_on_packets(
     tus: Endpoint, changes: list[Edit]
 ) -> None:
