@@ -25,6 +25,7 @@ cdef void _tell(Mate* mate) noexcept nogil:
 cdef void* _hash(void* argument) noexcept nogil:
     cdef Mate* mate = <Mate*>argument
     cdef Bytes piece
+    cdef Hash* hash
     pthread_mutex_lock(&mate.mutex)
     while True:
         while mate.count == 0 and not mate.stopping:
@@ -32,8 +33,9 @@ cdef void* _hash(void* argument) noexcept nogil:
         if mate.count == 0:
             break
         piece = mate.pieces[mate.first]
+        hash = mate.hash
         pthread_mutex_unlock(&mate.mutex)
-        mate.hash.absorb(mate.hash, piece.start, piece.length)
+        hash.absorb(hash, piece.start, piece.length)
         pthread_mutex_lock(&mate.mutex)
         mate.first = (mate.first + 1) % PIECES
         mate.count -= 1

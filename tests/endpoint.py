@@ -133,8 +133,7 @@ class Endpoint:
 
     def files(self) -> set[str]:
         """Return the names of all files in the data directory."""
-        with os.scandir(self.server.data) as entries:
-            return {entry.name for entry in entries}
+        return set(os.listdir(self.server.data))  # noqa: PTH208 - three times as fast as iterdir
 
     def uploads(self) -> set[str]:
         """Return the names of all uploads on the disk."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fileloft_fast.dataplane import Transfer
     from fileloft_fast.model import Body, UploadId
 
-_SETTLE_S: Final = 1.0
+_SETTLE_S: Final = 0.5
+_QUIET_S: Final = 0.008
 
 
 class Hold:
@@ -77,17 +78,33 @@ class Hold:
     async def settle(self) -> None:
         """Wait until the file has every byte that this holder's client has sent and we have got.
 
-        Where the client is gone, that is until the hold is over, a second at most: what waits in
-        the socket must not be stored after somebody was told the offset.
+        What waits in the socket must not be stored after somebody was told the offset: the request
+        that then comes for that offset would be refused. So bytes that still flow are waited for
+        until none has come for a moment, and a client that is gone until its request is over.
         """
-        if self._body is not None and self._body.abandoned:
-            if self._over is None:
-                self._over = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SETTLE_S):
-                    await self._over.wait()
-        elif self.transfer is not None:
+        if self._body is None:
+            return
+        if self._over is None:
+            self._over = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_S):
+                while not await self._is_over_or_quiet(self._body, self._over):
+                    pass
+
+    async def _is_over_or_quiet(self, body: Body, over: asyncio.Event) -> bool:
+        if body.abandoned:
+            return await over.wait()
+        before = self._arrived(body)
+        if self.transfer is not None:
             await self.transfer.progress()
+        try:
+            async with asyncio.timeout(_QUIET_S):
+                return await over.wait()
+        except TimeoutError:
+            return self._arrived(body) == before
+
+    def _arrived(self, body: Body) -> int:
+        return body.received if self.transfer is None else self.transfer.moved
 
     def refuse(self, error: Exception) -> None:
         """Make a claim that still waits fail with *error*."""

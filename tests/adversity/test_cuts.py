@@ -13,6 +13,7 @@ import pytest
 from tests.deadline import eventually
 from tests.proxy import Break, Course, End, Fate, Proxy
 from tests.sender import INTERRUPTIONS, Kind, Sender
+from tests.wire import CHUNKED, OCTETS, render_chunks, render_request
 
 if TYPE_CHECKING:
     from tests.endpoint import Endpoint
@@ -93,3 +94,26 @@ def send_until_it_breaks(sender: Sender) -> None:
     with suppress(*INTERRUPTIONS):
         sender.send()
     sender.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED])
+def test_bytes_that_a_dead_client_left_behind_do_not_move_an_offset_once_told(
+    kind: Kind, tus: Endpoint
+) -> None:
+    """Its kernel delivers them although it is gone; some clients (Java) give up on the 409."""
+    content = random.Random(str(kind)).randbytes(16 * MIB)
+    for _ in range(5):
+        upload = tus.create(len(content))
+        with tus.connect() as dying:
+            fields: dict[str, str | None] = {"Upload-Offset": "0", "Content-Type": OCTETS}
+            if kind is Kind.CHUNKED:
+                begun = render_chunks([content[at : at + 9999] for at in range(0, 9 * MIB, 9999)])
+                fields.update(CHUNKED)
+            else:
+                begun = content
+                fields["Content-Length"] = str(len(content))
+            dying.send(render_request("PATCH", upload, fields))
+            dying.send(begun[: 9 * MIB])
+        offset = tus.offset(upload)
+        assert tus.append(upload, offset, content[offset:]).status == 204
+        tus.assert_holds(upload, content)

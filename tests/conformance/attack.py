@@ -52,9 +52,11 @@ class Attack:
 
 
 def attacks(*listed: Attack) -> pytest.MarkDecorator:
-    """Return the parametrization over attacks and over how their bytes are cut."""
+    """Return the parametrization over attacks, each sent whole and byte by byte."""
     parametrized = [
-        pytest.param(attack, cut, id=f"{attack.case}-{cut}") for attack in listed for cut in CUTS
+        pytest.param(attack, cut, id=f"{attack.case}-{cut}")
+        for attack in listed
+        for cut in ("whole", "bytes")
     ]
     return pytest.mark.parametrize(("attack", "cut"), parametrized)
 
@@ -80,7 +82,7 @@ class Scene:
         self.target = endpoint.create(length)
         self.victim = endpoint.create(len(POISON))
         self.poison = endpoint.render_append(self.victim, 0, POISON)
-        self._uploads = endpoint.uploads()
+        self._uploads = endpoint.files()
 
     def aim(self, request: bytes) -> bytes:
         """Return *request* with the target's path in it."""
@@ -89,7 +91,7 @@ class Scene:
     def assert_unharmed(self, may_hold: bytes = b"") -> None:
         """Assert that the victim is empty, nothing was created, and what TARGET holds is right."""
         self.endpoint.assert_holds(self.victim, b"")
-        assert self.endpoint.uploads() == self._uploads
+        assert self.endpoint.files() == self._uploads
         content = self.endpoint.stored(self.target)
         assert may_hold.startswith(content), content
         self.endpoint.assert_holds(self.target, content)
@@ -98,7 +100,7 @@ class Scene:
         """Assert that TARGET has *content* and the victim nothing."""
         self.endpoint.assert_holds(self.target, content)
         self.endpoint.assert_holds(self.victim, b"")
-        assert self.endpoint.uploads() == self._uploads
+        assert self.endpoint.files() == self._uploads
 
 
 def read_refusal(wire: Wire) -> Answer:

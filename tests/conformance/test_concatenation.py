@@ -27,11 +27,11 @@ def concatenate(endpoint: Endpoint, listed: str, **headers: str) -> Answer:
 
 
 def assert_refused(endpoint: Endpoint, listed: str, status: int = 400) -> None:
-    before = endpoint.uploads()
+    before = endpoint.files()
     answer = concatenate(endpoint, listed)
     assert answer.status == status
     assert "Location" not in answer
-    assert endpoint.uploads() == before
+    assert endpoint.files() == before
 
 
 def test_a_partial_upload_says_so(tus: Endpoint) -> None:
@@ -135,11 +135,11 @@ def test_a_list_that_is_none_is_400(tus: Endpoint, value: str) -> None:
 @pytest.mark.parametrize("value", ["Final;{}", "FINAL;{}", "Partial", "partial ,partial"])
 def test_the_words_have_a_case(tus: Endpoint, value: str) -> None:
     """T175."""
-    before = tus.uploads()
+    before = tus.files()
     listed = value.format(partial(tus, b"hello"))
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Concat": listed, "Upload-Length": "5"}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_the_order_of_the_list_counts_and_a_partial_may_come_twice(tus: Endpoint) -> None:
@@ -234,10 +234,10 @@ def test_a_sum_above_the_largest_size_is_413(limited: Endpoint) -> None:
 def test_a_final_upload_takes_no_body(tus: Endpoint) -> None:
     """T185."""
     source = partial(tus, b"hello")
-    before = tus.uploads()
+    before = tus.files()
     answer = tus.post({"Upload-Concat": f"final;{source}", "Content-Type": OCTETS}, b"more")
     assert answer.status == 403
-    assert tus.uploads() == before
+    assert tus.files() == before
     tus.assert_holds(source, b"hello")
 
 
@@ -285,9 +285,9 @@ def test_a_partial_may_have_a_deferred_length(tus: Endpoint) -> None:
 @pytest.mark.parametrize("value", ["partial", "final;/files/0123456789abcdef0123456789abcdef"])
 def test_concatenation_while_the_extension_is_off_is_404(plain: Endpoint, value: str) -> None:
     """T189."""
-    before = plain.uploads()
+    before = plain.files()
     assert plain.post({"Upload-Concat": value, "Upload-Length": "5"}).status == 404
-    assert plain.uploads() == before
+    assert plain.files() == before
 
 
 def test_a_final_upload_survives_a_restart(fleet: Fleet) -> None:

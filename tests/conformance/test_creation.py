@@ -37,10 +37,10 @@ def test_an_upload_of_no_bytes_can_be_downloaded(shop: Endpoint) -> None:
 
 def test_post_without_a_length_is_400(tus: Endpoint) -> None:
     """T093."""
-    before = tus.uploads()
+    before = tus.files()
     for headers in ({}, {"Content-Type": OCTETS}):
         assert tus.post(headers).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def test_post_without_a_length_is_400(tus: Endpoint) -> None:
 )
 def test_post_with_a_length_that_is_no_number_is_400(tus: Endpoint, length: str) -> None:
     """T094."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": length}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_post_with_two_lengths_is_400(tus: Endpoint) -> None:
     """T094."""
-    before = tus.uploads()
+    before = tus.files()
     extra = b"Upload-Length: 6\r\n"
     request = render_request("POST", tus.base, {"Upload-Length": "5"}, extra=extra)
     assert tus.exchange(request).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_post_of_more_than_the_largest_size_is_413(limited: Endpoint) -> None:
     """T095."""
-    before = limited.uploads()
+    before = limited.files()
     for length in (1001, 2**62):
         answer = limited.post({"Upload-Length": str(length)})
         assert answer.status == 413
         assert "Location" not in answer
-    assert limited.uploads() == before
+    assert limited.files() == before
 
 
 def test_post_of_exactly_the_largest_size_is_created(limited: Endpoint) -> None:
@@ -85,9 +85,9 @@ def test_post_of_exactly_the_largest_size_is_created(limited: Endpoint) -> None:
 
 def test_post_with_both_kinds_of_length_is_400(tus: Endpoint) -> None:
     """T097."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": "5", "Upload-Defer-Length": "1"}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 @pytest.mark.parametrize("kind", ["text/plain", OCTETS, "application/x-www-form-urlencoded"])
@@ -129,16 +129,16 @@ def test_a_key_may_have_no_value(tus: Endpoint, sent: str) -> None:
 )
 def test_bad_metadata_is_400_and_creates_nothing(tus: Endpoint, sent: str) -> None:
     """T102."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": "5", "Upload-Metadata": sent}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_an_empty_key_with_a_value_is_400(tus: Endpoint) -> None:
     """T102: its ` dmFs` at the start of a field is OWS; behind a comma it is an empty key."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": "5", "Upload-Metadata": "a YQ==, dmFs"}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 HOSTILE = [

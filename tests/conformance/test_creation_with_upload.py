@@ -41,9 +41,9 @@ def test_the_whole_file_comes_with_the_creation(tus: Endpoint, size: int, *, chu
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", None])
 def test_a_body_of_another_type_is_415_and_creates_nothing(tus: Endpoint, kind: str | None) -> None:
     """T122."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": "5", "Content-Type": kind}, b"hello").status == 415
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -62,19 +62,19 @@ def test_a_body_longer_than_the_length_is_413(tus: Endpoint, *, chunked: bool) -
 
 def test_a_body_longer_than_the_largest_size_is_413(limited: Endpoint) -> None:
     """T123, of a deferred length."""
-    before = limited.uploads()
+    before = limited.files()
     answer = limited.post({"Upload-Defer-Length": "1", "Content-Type": OCTETS}, b"x" * 1001)
     assert answer.status == 413
-    assert limited.uploads() == before
+    assert limited.files() == before
 
 
 def test_a_body_that_will_be_refused_is_never_asked_for(limited: Endpoint) -> None:
     """T124."""
-    before = limited.uploads()
+    before = limited.files()
     fields = {"Upload-Length": "1001", "Content-Type": OCTETS, "Content-Length": "1001"}
     answer = limited.post({**fields, "Expect": "100-continue"})
     assert (answer.status, answer.interim) == (413, ())
-    assert limited.uploads() == before
+    assert limited.files() == before
 
 
 def test_the_body_is_asked_for(tus: Endpoint) -> None:
@@ -144,7 +144,7 @@ def test_a_checksum_that_does_not_match_is_460_and_keeps_no_data(tus: Endpoint, 
 
 def test_a_body_while_the_extension_is_off_is_404(plain: Endpoint) -> None:
     """T120: a disabled extension; creation alone goes on."""
-    before = plain.uploads()
+    before = plain.files()
     assert plain.post({"Upload-Length": "5", "Content-Type": OCTETS}, b"hello").status == 404
-    assert plain.uploads() == before
+    assert plain.files() == before
     plain.assert_holds(plain.create(5), b"")

@@ -37,9 +37,9 @@ def test_a_length_can_be_deferred(tus: Endpoint) -> None:
 @pytest.mark.parametrize("value", ["0", "2", "true", "", "1.0", "01", "1, 1", "-1"])
 def test_a_deferral_that_is_not_1_is_400(tus: Endpoint, value: str) -> None:
     """T111."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Defer-Length": value}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 @pytest.mark.parametrize("length", [5, 6, 100])
@@ -122,8 +122,8 @@ def test_a_deferred_upload_stops_at_the_largest_size(limited: Endpoint, *, chunk
 
 def test_a_deferral_while_the_extension_is_off_is_404(plain: Endpoint) -> None:
     """T118."""
-    before = plain.uploads()
+    before = plain.files()
     assert plain.post({"Upload-Defer-Length": "1"}).status == 404
-    assert plain.uploads() == before
+    assert plain.files() == before
     listed = plain.ask("OPTIONS", plain.base)["Tus-Extension"]
     assert "creation-defer-length" not in listed.split(",")

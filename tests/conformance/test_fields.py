@@ -94,9 +94,9 @@ def test_obs_text_is_opaque(tus: Endpoint, value: bytes, cut: str) -> None:
 @pytest.mark.parametrize("name", ["Upload-Metadata", "Upload-Concat", "Upload-Length", "Host"])
 def test_obs_text_in_a_field_of_ours_is_400(tus: Endpoint, name: str) -> None:
     """H10."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.post({"Upload-Length": "5", name: "final;/files/\xe9 5"}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def flood(tus: Endpoint, request: bytes) -> int:

@@ -124,7 +124,7 @@ def test_a_prefix_that_is_no_path_is_passed_over(proxied: Endpoint, prefix: str)
     assert url.startswith("http://upload.example/files/")
 
 
-@pytest.mark.parametrize("base", ["https://cdn.example", "https://cdn.example/", "http://x:8080"])
+@pytest.mark.parametrize("base", ["https://cdn.example/", "http://x:8080"])
 def test_the_base_url_wins_over_everything(fleet: Fleet, base: str) -> None:
     """T091."""
     endpoint = fleet.endpoint(BASE_URL=base, BEHIND_PROXY="1")
@@ -159,9 +159,9 @@ def test_an_absolute_target_is_served_and_its_host_believed_by_nobody(tus: Endpo
 )
 def test_a_target_of_another_form_is_400(tus: Endpoint, target: str) -> None:
     """H29."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.ask("POST", target, {"Upload-Length": "5"}).status == 400
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_location_of_http_1_0_without_host_is_a_path(tus: Endpoint) -> None:

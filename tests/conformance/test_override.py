@@ -62,22 +62,22 @@ def test_an_override_that_is_no_method_creates_nothing(
 ) -> None:
     """T044: methods are case-sensitive, and nothing falls through to creation."""
     upload = tus.create(5)
-    before = tus.uploads()
+    before = tus.files()
     target = upload if to_upload else tus.base
     answer = tus.ask("POST", target, {**PATCH, OVERRIDE: value, "Upload-Length": "5"}, b"hello")
     assert answer.status in {400, 405, 501}
-    assert tus.uploads() == before
+    assert tus.files() == before
     tus.assert_holds(upload, b"")
 
 
 def test_post_without_an_override_does_not_append(tus: Endpoint) -> None:
     """T044."""
     upload = tus.create(5)
-    before = tus.uploads()
+    before = tus.files()
     answer = tus.ask("POST", upload, {**PATCH, OVERRIDE: None}, b"hello")
     assert answer.status == 405
     assert "PATCH" in answer["Allow"]
-    assert tus.uploads() == before
+    assert tus.files() == before
     tus.assert_holds(upload, b"")
 
 

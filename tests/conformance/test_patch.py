@@ -112,9 +112,9 @@ def test_white_space_around_an_offset_is_not_part_of_it(tus: Endpoint) -> None:
 
 def test_patch_of_an_unknown_upload_is_404(tus: Endpoint) -> None:
     """T065."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.append(UNKNOWN, 0, b"hello").status == 404
-    assert tus.uploads() == before
+    assert tus.files() == before
     assert not tus.data_file(UNKNOWN).exists()
 
 

@@ -43,18 +43,18 @@ def test_a_deleted_upload_cannot_be_downloaded(shop: Endpoint) -> None:
 @pytest.mark.parametrize("target", ["/files/0123456789abcdef0123456789abcdef", "/files/x"])
 def test_delete_of_an_unknown_upload_is_404(tus: Endpoint, target: str) -> None:
     """T164."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.ask("DELETE", target).status == 404
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_delete_of_the_collection_is_refused(tus: Endpoint) -> None:
     """T164."""
-    before = tus.uploads()
+    before = tus.files()
     answer = tus.ask("DELETE", tus.base)
     assert answer.status == 405
     assert "POST" in answer["Allow"]
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_a_final_upload_outlives_its_partials(tus: Endpoint) -> None:

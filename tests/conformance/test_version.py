@@ -66,9 +66,9 @@ def test_post_of_another_version_is_412_and_creates_nothing(
     tus: Endpoint, version: str | None
 ) -> None:
     """T003 and T005."""
-    before = tus.uploads()
+    before = tus.files()
     assert_version_refused(tus.post({"Tus-Resumable": version, "Upload-Length": "5"}))
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 @pytest.mark.parametrize("version", ["9.9", None])
@@ -130,9 +130,9 @@ def test_the_creation_url_works_with_and_without_its_slash(tus: Endpoint, target
 @pytest.mark.parametrize("target", ["/", "/file", "/filesystem", "/files/a/b", "/x/files/"])
 def test_nothing_is_created_elsewhere(tus: Endpoint, target: str) -> None:
     """T010."""
-    before = tus.uploads()
+    before = tus.files()
     assert tus.ask("POST", target, {"Upload-Length": "3"}).status in {404, 405}
-    assert tus.uploads() == before
+    assert tus.files() == before
 
 
 def test_a_base_path_of_the_root_works(fleet: Fleet) -> None:
