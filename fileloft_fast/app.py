@@ -16,6 +16,7 @@ from fileloft_fast.errors import ConfigError, ShuttingDownError
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.listen import Server
 from fileloft_fast.model import Capability
+from fileloft_fast.observe.log import fields
 from fileloft_fast.stores import FsStore
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads import Locks, Service, Sweeper
@@ -116,7 +117,7 @@ async def _serve_store(
         sweeping = Sweeper(store, locks, expiry, interval_s=settings.sweep_interval_s)
         sweeper = loop.create_task(sweeping.run())
     await stop.wait()
-    log.info("stopping connections=%d", len(site.connections))
+    log.info("stopping", extra=fields(connections=len(site.connections)))
     locks.drain(ShuttingDownError("the server is stopping"))
     await server.drain(settings.shutdown_timeout_s)
     if sweeper is not None:

@@ -128,16 +128,24 @@ class FileSlice(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """An answer: status, header fields in order (Title-Case names), and a body.
+    """An answer: status, header fields (Title-Case names), and a body.
 
+    ``common`` are the fields that many answers share as one tuple, so that they are rendered once;
+    ``own`` are this answer's.
     ``close`` asks for the connection to be closed after it. Content-Length, Date and Connection are
     added by ``http1``, which also leaves the body away where HTTP allows none.
     """
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
     body: bytes | FileSlice = b""
     close: bool = False
+    common: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """All fields, in the order in which they are sent."""
+        return (*self.common, *self.own)
 
 
 class Body(Protocol):

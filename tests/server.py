@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -81,6 +82,14 @@ class Server:
         wrong = ("Traceback", "Warning", "never awaited", "never retrieved")
         unclean = [line for line in self.log if any(word in line for word in wrong)]
         assert not unclean, "\n".join([f"a server with {self.settings} says:", *unclean])
+
+    def open_files(self) -> list[Path]:
+        """Return what the process's descriptors are: paths, and names like ``socket:[1]``."""
+        found: list[Path] = []
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed while we look
+                found.append(entry.readlink())
+        return found
 
     def memory(self, field: str = "VmRSS") -> int:
         """Return a memory figure of the process in bytes: VmRSS, or VmHWM for its peak."""

@@ -26,6 +26,7 @@ from fileloft_fast.http1.limits import (
 )
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.model import FileSlice, RequestHead, Response
+from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
     from fileloft_fast.dataplane import Transfer
@@ -240,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             response = await self._site.answerer.answer(head, body)
         except Exception as error:
-            log.exception("request failed method=%s", head.method)
+            log.exception("request failed", extra=fields(method=head.method, path=head.path))
             response = self._site.answerer.failed(error, head)
         await self._respond(head, body, response)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -15,6 +16,11 @@ _REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {
     460: "Checksum Mismatch"
 }
 _STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {reason}\r\n" for code, reason in _REASONS.items()}
+
+
+@lru_cache(maxsize=256)
+def _common_lines(fields: tuple[tuple[str, str], ...]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in fields])
 
 
 class DateLine:
@@ -43,8 +49,8 @@ def render_head(
     *head_only*: the request was HEAD, no body follows. 204 and 304 never have a length
     (RFC 9110 section 8.6).
     """
-    parts = [_STATUS_LINES[response.status]]
-    parts += [f"{name}: {value}\r\n" for name, value in response.headers]
+    parts = [_STATUS_LINES[response.status], _common_lines(response.common)]
+    parts += [f"{name}: {value}\r\n" for name, value in response.own]
     if response.status not in {204, 304}:
         body = response.body
         length = body.length if isinstance(body, FileSlice) else len(body)

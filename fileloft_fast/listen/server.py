@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.http1.connection import Connection
+from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
     from fileloft_fast.config import BindAddress
@@ -47,7 +48,7 @@ class Server:
             except OSError as error:
                 raise ConfigError(f"FILELOFT_UNIX_SOCKET: {error}") from error
             self._servers.append(server)
-            log.info("listening socket=%s", unix_socket)
+            log.info("listening", extra=fields(socket=unix_socket))
         else:
             for address in addresses:
                 self._servers.append(await self._listen_tcp(address))
@@ -62,7 +63,8 @@ class Server:
             async with asyncio.timeout(timeout_s):
                 await self._site.emptied.wait()
         except TimeoutError:
-            log.warning("drain timed out connections=%d", len(self._site.connections))
+            left = len(self._site.connections)
+            log.warning("drain timed out", extra=fields(connections=left))
         for connection in tuple(self._site.connections):
             connection.abort()
         if self._checker is not None:
@@ -83,7 +85,7 @@ class Server:
         for each in server.sockets:
             host, port = each.getsockname()[:2]
             shown = f"[{host}]" if each.family == socket.AF_INET6 else host
-            log.info("listening address=%s:%d", shown, port)
+            log.info("listening", extra=fields(address=f"{shown}:{port}"))
         return server
 
     async def _check(self) -> None:

@@ -112,24 +112,24 @@ class Answers:
     def options(self, head: RequestHead | None) -> Response:
         """Answer OPTIONS, a CORS preflight or not."""
         preflight = self._cors.preflight
-        return Response(204, (*self._fields(head), *self._capabilities, *preflight))
+        return Response(204, (*self._capabilities, *preflight), common=self._fields(head))
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a POST that made *info*, with its body's bytes counted in ``info.offset``."""
         location = ("Location", render_location(head, info.id, self._rules))
         progress = self._progress(info)
         if info.length is None:
-            return Response(201, (*self._fields(head), location, *progress))
+            return Response(201, (location, *progress), common=self._fields(head))
         length = ("Upload-Length", str(info.length))
-        return Response(201, (*self._fields(head), location, length, *progress))
+        return Response(201, (location, length, *progress), common=self._fields(head))
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a PATCH after which the upload is *info*."""
-        return Response(204, (*self._fields(head), *self._progress(info)))
+        return Response(204, self._progress(info), common=self._fields(head))
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
-        fields = [*self._fields(head), *self._progress(info)]
+        fields = [*self._progress(info)]
         if info.length is None:
             fields.append(("Upload-Defer-Length", "1"))
         else:
@@ -138,18 +138,18 @@ class Answers:
             fields.append(("Upload-Metadata", info.metadata.raw))
         if info.concat_raw:
             fields.append(("Upload-Concat", info.concat_raw))
-        return Response(200, tuple(fields))
+        return Response(200, tuple(fields), common=self._fields(head))
 
     def terminated(self, head: RequestHead) -> Response:
         """Answer a DELETE that was done."""
-        return Response(204, self._fields(head))
+        return Response(204, common=self._fields(head))
 
     def downloaded(
         self, head: RequestHead, selection: Selection, body: FileSlice | bytes = b""
     ) -> Response:
         """Answer GET with what ``download.select`` chose; *body* is exactly those bytes."""
-        fields = (*self._fields(head, _REVALIDATE), *selection.headers)
-        return Response(selection.status, fields, body)
+        fields = self._fields(head, _REVALIDATE)
+        return Response(selection.status, selection.headers, body, common=fields)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong; of an error that is not the client's, only that it was."""
@@ -157,9 +157,10 @@ class Answers:
             status, code = error.status, error.code
         else:
             status, code = 500, FileloftError.code
-        fields = (*self._fields(head), *_TEXT, *_specific(error))
+        fields = (*_TEXT, *_specific(error))
         body = f"ERR_{code.upper()}: {_message(error)}\n".encode("ascii", "backslashreplace")
-        return Response(status, fields, body, isinstance(error, _CLOSING))
+        close = isinstance(error, _CLOSING)
+        return Response(status, fields, body, close, self._fields(head))
 
     def _fields(self, head: RequestHead | None, caching: Fields = _NO_STORE) -> Fields:
         """Return what every answer carries."""

@@ -31,6 +31,7 @@ from fileloft_fast.model import (
     UploadId,
     UploadInfo,
 )
+from fileloft_fast.observe.log import fields
 from fileloft_fast.tus import download
 from fileloft_fast.tus.effects import (
     Append,
@@ -109,7 +110,8 @@ class Service:
         """Return the answer for *error*; a failing disk goes to the log."""
         response = self._answers.failed(error, head)
         if isinstance(error, StoreError):
-            log.error("storage failed status=%d error=%s", error.status, error)
+            cause = error.__cause__
+            log.error("storage failed", extra=fields(status=error.status, error=error, cause=cause))
             # Bytes may have left the socket unstored: nobody knows where a next request begins.
             return replace(response, close=True)
         return response

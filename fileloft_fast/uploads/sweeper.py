@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.errors import StoreError, UploadGoneError, UploadNotFoundError
+from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
     from fileloft_fast.model import UploadId
@@ -41,8 +42,8 @@ class Sweeper:
                 log.exception("sweep failed")
                 continue
             if removed:
-                spent = time.monotonic() - started
-                log.info("swept removed=%d seen=%d seconds=%.1f", removed, seen, spent)
+                spent = round(time.monotonic() - started, 1)
+                log.info("swept", extra=fields(removed=removed, seen=seen, seconds=spent))
 
     async def sweep(self) -> tuple[int, int]:
         """Delete every expired upload that nobody holds; return how many, of how many."""
@@ -63,7 +64,7 @@ class Sweeper:
         except UploadNotFoundError:
             return False
         except StoreError as error:
-            log.warning("sweep passes over id=%s error=%s", upload, error)
+            log.warning("sweep passes over", extra=fields(id=upload, error=error))
         return False
 
     async def _remove(self, upload: UploadId) -> bool:

@@ -171,3 +171,27 @@ def test_more_connections_than_the_limit_are_told_so(fleet: Fleet) -> None:
         for wire in wires:
             assert wire.ask(render_request("HEAD", upload)).status == 200
     eventually(lambda: narrow.ask("HEAD", upload).status == 200)
+
+
+def test_a_download_that_nobody_reads_is_ended(fleet: Fleet) -> None:
+    """H51: and its file is closed."""
+    shop = fleet.endpoint(ENABLE_DOWNLOAD="1", BODY_TIMEOUT="1", SYNC="none")
+    content = b"d" * 30_000_000
+    upload = shop.finish(content)
+    with shop.connect() as wire:
+        wire.send(render_request("GET", upload))
+        assert wire.wait_readable(5)
+        eventually(lambda: shop.data_file(upload) not in shop.server.open_files())
+        assert len(wire.read_to_end()) < len(content)
+    assert shop.ask("GET", upload).body == content
+
+
+def test_answers_that_nobody_reads_are_ended(hasty: Endpoint) -> None:
+    """H51: the client sends and sends, and reads nothing."""
+    request = render_request("OPTIONS", hasty.base) * 100
+    before = hasty.server.memory()
+    with hasty.connect() as wire:
+        sent = wire.send_pieces(request for _ in range(2000))
+        assert sent < 2000 * len(request)
+    assert hasty.server.memory() - before < 16_000_000
+    assert hasty.ask("OPTIONS", hasty.base).status in {200, 204}

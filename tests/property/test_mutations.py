@@ -47,7 +47,7 @@ def requests() -> bytes:
     return b"".join(
         [
             render_request(
-                "PATCH", UPLOAD, {**announced, **CHUNKED}, render_chunks([b"hel", b"lo"], trailer)
+                "PATCH", UPLOAD, {**announced, **CHUNKED}, render_chunks([b"he", b"llo"], trailer)
             ),
             render_request("HEAD", UPLOAD),
             render_request("PATCH", UPLOAD, more, b" world"),
