@@ -37,7 +37,7 @@ def show_headers_to_cython() -> str:
     package = ROOT / "build" / "headers" / Path(*PACKAGE.split("."))
     package.parent.mkdir(parents=True, exist_ok=True)
     if not package.is_symlink():
-        package.symlink_to(ROOT.resolve() / "ext", target_is_directory=True)
+        package.symlink_to(Path("../../../ext"), target_is_directory=True)
     return str(package.parent.parent)
 
 

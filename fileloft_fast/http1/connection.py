@@ -21,7 +21,7 @@ from fileloft_fast.http1.limits import (
     DRAIN_LINGER_S,
     LINGER_BYTES,
     LINGER_S,
-    MAX_AHEAD_BYTES,
+    MAX_PIPELINE_BYTES,
     MAX_SKIPPED_BYTES,
 )
 from fileloft_fast.http1.render import CONTINUE, render_head
@@ -210,6 +210,7 @@ class Connection(asyncio.BufferedProtocol):
                 if not self._pending and data:
                     self._deadline = self._loop.time() + self._site.patience.head_s
                 self._pending = data
+                self.resume()
                 return
             head = parse_head(request[: end + 4])
         except WireError as error:
@@ -227,7 +228,7 @@ class Connection(asyncio.BufferedProtocol):
         rest = data if self._body is None or self._body.ended else self._body.feed(data)
         if rest:
             self._pending += rest
-            if len(self._pending) > MAX_AHEAD_BYTES:
+            if len(self._pending) > MAX_PIPELINE_BYTES:
                 self.pause()
 
     def _on_skipping__data(self, data: bytes) -> None:
@@ -310,12 +311,14 @@ class Connection(asyncio.BufferedProtocol):
         self._body = None
         self._task = None
         self._deadline = self._loop.time() + self._site.patience.idle_s
-        self.resume()
-        if self._half_closed and not self._pending:
-            self._close()
-        elif self._pending:
+        if self._pending:
+            # A pipeline that has filled up is not added to before it has been worked off.
             data, self._pending = self._pending, b""
             self._next_request(data, 0)
+        elif self._half_closed:
+            self._close()
+        else:
+            self.resume()
 
     # -- endings --------------------------------------------------------------------------------
 

@@ -32,7 +32,10 @@ MAX_TRAILER_BYTES: Final = 8 * 1024
 MAX_TRAILER_FIELDS: Final = 32
 
 MAX_AHEAD_BYTES: Final = 256 * 1024
-"""Bytes of a body or a pipeline that wait in memory before the socket is left unread."""
+"""Bytes of a body that wait in memory before the socket is left unread."""
+
+MAX_PIPELINE_BYTES: Final = 64 * 1024
+"""The same for requests that follow the one that is served."""
 
 MAX_SKIPPED_BYTES: Final = 64 * 1024
 """Rest of a refused body that is read away to keep the connection; a longer one closes it."""
