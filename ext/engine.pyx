@@ -190,7 +190,7 @@ cdef class Engine(Lender):
         work.name = wanted
         work.offset = size
         work.sync = sync
-        return self.submit(work, sync)
+        return self.submit(work, True)
 
     def close_file(self, int descriptor, int sync, int directory=-1, bytes info_name not None=b""):
         """Sync as asked, then close."""
@@ -210,7 +210,7 @@ cdef class Engine(Lender):
         valid_sync(sync)
         work = self._with_sources(run_remove, directory, [(name, 0) for name in names], None)
         work.sync = sync
-        return self.submit(work, sync)
+        return self.submit(work, True)
 
     def concatenate(self, int directory, bytes target not None, sources, int sync, int mode=0o600):
         """Make a file of the beginnings of others."""

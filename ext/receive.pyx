@@ -13,7 +13,7 @@ from fileloft_fast.dataplane.linux cimport (
     MSG_DONTWAIT, SO_RCVLOWAT, SOL_SOCKET, SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SYNC_FILE_RANGE_WRITE,
     read, recv, setsockopt, splice, sync_file_range,
 )
-from fileloft_fast.dataplane.mate cimport PIECES, Mate, await_room, busy, hand_over, settle
+from fileloft_fast.dataplane.mate cimport Mate, await_room, busy, hand_over, settle
 from fileloft_fast.dataplane.tools cimport BUFFER_BYTES, need_buffer, renew_pipe
 
 

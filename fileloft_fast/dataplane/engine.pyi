@@ -47,7 +47,8 @@ class Engine(Lender):
         Before the loop is closed. Every method raises RuntimeError afterwards.
         """
 
-    # File jobs run on the quick lane, and on the sync lane where `sync` asks for any.
+    # File jobs run on the quick lane (two threads), those that may take long on the sync lane
+    # (sixteen): whatever syncs, and remove, truncate and concatenate.
 
     def create(
         self,
@@ -141,7 +142,7 @@ class Engine(Lender):
         """Create *target* (O_EXCL) of the first bytes of each (source, size); return its size.
 
         Shares blocks where the file system can, else copies. A source that is shorter is ENODATA.
-        On error the target is removed. Runs on the sync lane, where it stalls nobody.
+        On error the target is removed.
         """
 
     def free_space(self, directory: int) -> Future[int]:

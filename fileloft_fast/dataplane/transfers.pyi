@@ -15,7 +15,11 @@ class Transfer:
     def __init__(self, *_: object, **__: object) -> None: ...
     @property
     def done(self) -> Future[int]:
-        """Resolve with ``moved`` when it is over; never fails, see ``errno``."""
+        """Resolve with ``moved`` when it is over; never fails, see ``errno``.
+
+        Cancelling this future does not end the transfer: await it shielded where the task that
+        waits may be cancelled, and close no descriptor before it is over.
+        """
 
     @property
     def moved(self) -> int:
