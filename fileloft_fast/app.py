@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OWN_EVERY_S: Final = 0.1
+_DESCRIPTORS_EACH: Final = 3  # socket, its duplicate for the engine, file
+_DESCRIPTORS_KEPT: Final = 64
+
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status. Blocks.
 
     Raises ConfigError where the settings cannot be served.
     """
-    _raise_descriptor_limit()
     return uvloop.run(_serve(settings))
 
 
@@ -62,16 +65,19 @@ def tus_rules(settings: Settings) -> TusRules:
 async def _serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     stop = _watch_signals(loop)
+    ttl_s = settings.expiration_ttl_s if settings.enable_expiration else None
     engine = Engine(loop)
     try:
-        ttl_s = settings.expiration_ttl_s if settings.enable_expiration else None
         store = _open_store(engine, settings, ttl_s)
-        try:
-            await _serve_store(settings, engine, store, ttl_s, stop)
-        finally:
-            store.close()
-    finally:
+    except ConfigError:
         engine.close()
+        raise
+    try:
+        await _own(store, settings)
+        await _serve_store(settings, engine, store, ttl_s, stop)
+    finally:
+        engine.close()  # before the directory that its last jobs work in
+        store.close()
     log.info("stopped")
     return 0
 
@@ -108,7 +114,7 @@ async def _serve_store(
             body_s=settings.body_timeout_s,
             min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
         ),
-        max_connections=settings.max_connections,
+        max_connections=_connections(settings),
     )
     server = Server(site)
     await server.listen(settings.bind, settings.unix_socket)
@@ -138,6 +144,19 @@ def _open_store(engine: Engine, settings: Settings, ttl_s: int | None) -> FsStor
         raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
 
 
+async def _own(store: FsStore, settings: Settings) -> None:
+    """Wait for a process that is stopping to give the data directory up (rolling restarts)."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.shutdown_timeout_s + 1
+    try:
+        while not store.try_own():
+            if loop.time() > deadline:
+                raise ConfigError("FILELOFT_DATA_DIR: another server works in this directory")
+            await asyncio.sleep(_OWN_EVERY_S)
+    except OSError as error:
+        log.warning("data directory without locks", extra=fields(error=error))
+
+
 def _watch_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
     """Return an event that the first SIGTERM or SIGINT sets; the second one ends the process."""
     stop = asyncio.Event()
@@ -153,7 +172,11 @@ def _watch_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
     return stop
 
 
-def _raise_descriptor_limit() -> None:
-    """Take all the descriptors that this process may have: each connection needs up to three."""
+def _connections(settings: Settings) -> int:
+    """Take all the descriptors there are to have; return how many connections they allow."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allowed = max(1, (hard - _DESCRIPTORS_KEPT) // _DESCRIPTORS_EACH)
+    if allowed < settings.max_connections:
+        log.warning("fewer connections: descriptors", extra=fields(allowed=allowed, limit=hard))
+    return min(allowed, settings.max_connections)

@@ -258,3 +258,11 @@ class StorageFullError(StoreError):
     status = 507
     code = "storage_full"
     retryable = True
+
+
+class StorageBusyError(StoreError):
+    """The server has no descriptors or memory left for this; the same request may succeed soon."""
+
+    status = 503
+    code = "storage_busy"
+    retryable = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fileloft_fast.errors import BodyCutError, BodyTimeoutError, WireError
 from fileloft_fast.http1.chunked import ChunkedReader
-from fileloft_fast.http1.limits import MAX_AHEAD_BYTES
+from fileloft_fast.http1.limits import MAX_AHEAD_BYTES, TINY_CHUNKS
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,13 +47,15 @@ class RequestBody:
         "_reader",
         "_side",
         "_stop",
+        "_wait_start",
+        "_waited_s",
         "_waiter",
         "_waiting_bytes",
         "_window_bytes",
-        "_window_start",
         "error",
         "length",
         "received",
+        "tiny",
     )
 
     def __init__(
@@ -62,6 +64,7 @@ class RequestBody:
         self.length = head.content_length
         self.received = 0
         self.error: Exception | None = None
+        self.tiny = False
         self._side = side
         self._loop = loop
         self._left = head.content_length or 0  # by Content-Length; unused where chunked
@@ -72,7 +75,8 @@ class RequestBody:
         self._waiter: asyncio.Future[None] | None = None
         self._stop: Callable[[], object] | None = None
         self._lent = -1
-        self._window_start = 0.0
+        self._wait_start = 0.0
+        self._waited_s = 0.0
         self._window_bytes = 0
 
     # -- the side of uploads --------------------------------------------------------------------
@@ -108,12 +112,12 @@ class RequestBody:
             self._ask()
             self._side.resume()
             self._waiter = self._loop.create_future()
-            # Over all reads: a client that sends a byte before each deadline is still too slow.
-            self._window_start = self._window_start or self._loop.time()
+            self._wait_start = self._loop.time()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+                self._waited_s += self._loop.time() - self._wait_start
         return self.take()
 
     def lend(self, stop: Callable[[], object]) -> int | None:
@@ -179,6 +183,7 @@ class RequestBody:
         except WireError as error:
             self.interrupt(error)
             return b""
+        self.tiny = len(pieces) > TINY_CHUNKS
         for piece in pieces:
             self._keep(piece)
         if self.ended:
@@ -187,13 +192,17 @@ class RequestBody:
 
     def check(self, now: float, timeout: float, min_rate: int) -> None:
         """Interrupt a body that is waited for and stalls or falls below *min_rate* (bytes/s)."""
-        waited = now - self._window_start
-        if self._waiter is None or waited < timeout:
+        if self._waiter is None:
             return
-        if self._window_bytes == 0 or self._window_bytes < min_rate * waited:
+        # Only what the client lets us wait counts, and over all reads of a window: one that sends a
+        # byte before each deadline is too slow as well.
+        idle = now - self._wait_start
+        waited = self._waited_s + idle
+        too_slow = waited >= timeout and self._window_bytes < min_rate * waited
+        if idle >= timeout or too_slow:
             self.interrupt(BodyTimeoutError("the body stalled"))
-        else:
-            self._window_start, self._window_bytes = now, 0
+        elif waited >= timeout:
+            self._waited_s, self._wait_start, self._window_bytes = 0.0, now, 0
 
     def cut(self) -> None:
         """The client will send no more."""

@@ -31,7 +31,8 @@ _SIZE_LINE: Final = re.compile(
     + _TOKEN
     + rb'|"[^"\\\x00-\x1f\x7f]*"))?)*)\Z'
 )
-_TRAILER: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\Z")
+_is_token: Final = re.compile(_TOKEN).fullmatch
+_is_value: Final = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 
 
 class _Expect(Enum):
@@ -138,14 +139,14 @@ class ChunkedReader:
         self._fields += 1
         if self._trailer_bytes > MAX_TRAILER_BYTES or self._fields > MAX_TRAILER_FIELDS:
             raise HeadTooLargeError("trailers too large")
-        match = _TRAILER.match(line)
-        if match is None:
+        field, colon, rest = line.partition(b":")
+        if not (colon and _is_token(field) and _is_value(rest)):
             raise BadRequestError("malformed trailer")
-        name = match[1].decode("ascii").lower()
+        name = field.decode("ascii").lower()
         if name in _FORBIDDEN_TRAILERS:
             raise BadRequestError("framing field in the trailers")
         if name in KEPT_TRAILERS:
-            value = match[2].decode("latin-1")
+            value = rest.strip(b" \t").decode("latin-1")
             before = self.trailers.get(name)
             # A field that comes twice becomes one that no parser accepts: nobody guesses.
             self.trailers[name] = value if before is None else f"{before}, {value}"

@@ -23,6 +23,7 @@ from fileloft_fast.http1.limits import (
     LINGER_S,
     MAX_PIPELINE_BYTES,
     MAX_SKIPPED_BYTES,
+    TINY_READ_BYTES,
 )
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.model import FileSlice, RequestHead, Response
@@ -80,7 +81,9 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(error)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio
-        """Lend the loop's read buffer."""
+        """Lend the loop's read buffer, a part of it where each byte costs much to look at."""
+        if self._body is not None and self._body.tiny:
+            return self._site.buffer[:TINY_READ_BYTES]
         return self._site.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -222,7 +225,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pending = body.feed(rest) if rest else b""
         if not body.ended and not head.chunked:
             self.pause()  # the engine reads the rest
-        self._task = self._loop.create_task(self._serve(head, body))
+        self._task = self._site.start(self._serve(head, body))
 
     def _on_serving__data(self, data: bytes) -> None:
         rest = data if self._body is None or self._body.ended else self._body.feed(data)
@@ -244,7 +247,11 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:
             log.exception("request failed", extra=fields(method=head.method, path=head.path))
             response = self._site.answerer.failed(error, head)
-        await self._respond(head, body, response)
+        try:
+            await self._respond(head, body, response)
+        except Exception:  # no descriptors left, or a bug of ours: the client may try again
+            log.exception("answer failed", extra=fields(method=head.method, path=head.path))
+            self.abort()
 
     async def _respond(self, head: RequestHead, body: RequestBody, response: Response) -> None:
         unread = body.unread
@@ -256,20 +263,24 @@ class Connection(asyncio.BufferedProtocol):
             or self._site.draining
             or not (skip or body.ended)
         )
-        data = render_head(
-            response,
-            self._site.date.line(),
-            head_only=head.method == "HEAD",
-            close=close,
-            keep_alive_10=head.http10,
-        )
+        date = self._site.date.line()
+        head_only = head.method == "HEAD"
         if isinstance(response.body, FileSlice):
-            sent = await self._send_file(response.body, data)
+            try:
+                data = render_head(
+                    response, date, head_only=head_only, close=close, keep_alive_10=head.http10
+                )
+                sent = await self._send_file(response.body, data)
+            finally:
+                os.close(response.body.descriptor)
             if not sent:
                 self.abort()
                 return
         elif self._transport is not None:
-            self._transport.write(data if head.method == "HEAD" else data + response.body)
+            data = render_head(
+                response, date, head_only=head_only, close=close, keep_alive_10=head.http10
+            )
+            self._transport.write(data if head_only else data + response.body)
             if self._writable is not None:
                 await self._writable
         if self._transport is None:
@@ -285,25 +296,23 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _send_file(self, part: FileSlice, head: bytes) -> bool:
         """Send *head* and *part* through the engine; False where the client went away."""
+        descriptor = self.duplicate()
+        if descriptor is None:
+            return False
+        patience = self._site.patience
         try:
-            descriptor = self.duplicate()
-            if descriptor is None:
-                return False
-            try:
-                transfer = self._sending = self._site.engine.send(
-                    descriptor,
-                    part.descriptor,
-                    part.start,
-                    part.length,
-                    head=head,
-                    idle_ms=int(self._site.patience.body_s * 1000),
-                )
-                return await transfer.done == part.length and transfer.errno == 0
-            finally:
-                self._sending = None
-                os.close(descriptor)
+            transfer = self._sending = self._site.engine.send(
+                descriptor,
+                part.descriptor,
+                part.start,
+                part.length,
+                head=head,
+                idle_ms=int(patience.body_s * 1000),
+            )
+            return await transfer.done == part.length and transfer.errno == 0
         finally:
-            os.close(part.descriptor)
+            self._sending = None
+            os.close(descriptor)
 
     def _turn_idle(self) -> None:
         """Go on with the next request, which may have come already."""

@@ -25,13 +25,18 @@ MAX_CONTENT_LENGTH: Final = 2**63 - 1
 MAX_CHUNK_LINE_BYTES: Final = 1024
 """One chunk-size line with its extensions."""
 
+TINY_CHUNKS: Final = 1024
+"""Chunks in one read after which the connection reads less at a time, for the others' sake."""
+
+TINY_READ_BYTES: Final = 8 * 1024
+
 MAX_CHUNK_EXTENSION_BYTES: Final = 16 * 1024
 """Extensions of all chunks of one body together."""
 
 MAX_TRAILER_BYTES: Final = 8 * 1024
 MAX_TRAILER_FIELDS: Final = 32
 
-MAX_AHEAD_BYTES: Final = 256 * 1024
+MAX_AHEAD_BYTES: Final = 128 * 1024
 """Bytes of a body that wait in memory before the socket is left unread."""
 
 MAX_PIPELINE_BYTES: Final = 64 * 1024

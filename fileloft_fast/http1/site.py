@@ -10,6 +10,8 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES
 from fileloft_fast.http1.render import DateLine
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.http1.connection import Connection
     from fileloft_fast.model import Body, RequestHead, Response
@@ -51,8 +53,24 @@ class Site:
     draining: bool = False
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     date: DateLine = field(default_factory=DateLine)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
+
+    def start(self, serving: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a request; a drain waits for it even where its connection has ended."""
+        task = self.loop.create_task(serving)
+        self.tasks.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self._maybe_empty()
+
+    def _maybe_empty(self) -> None:
+        if self.draining and not self.connections and not self.tasks:
+            self.emptied.set()
 
     def check(self) -> None:
         """Close what is late; called about once a second."""
@@ -63,13 +81,11 @@ class Site:
     def leave(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self.connections.discard(connection)
-        if not self.connections and self.draining:
-            self.emptied.set()
+        self._maybe_empty()
 
     def drain(self) -> None:
         """Take no further request: idle connections close, running bodies end with 503."""
         self.draining = True
-        if not self.connections:
-            self.emptied.set()
+        self._maybe_empty()
         for connection in tuple(self.connections):
             connection.drain()

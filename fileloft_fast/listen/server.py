@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 4096
 _CHECK_EVERY_S: Final = 0.5
+_LAST_WORK_S: Final = 5.0
 
 
 class Server:
@@ -67,6 +68,9 @@ class Server:
             log.warning("drain timed out", extra=fields(connections=left))
         for connection in tuple(self._site.connections):
             connection.abort()
+        if self._site.tasks:
+            # Not cancelled: each one still has to close what it has lent to the engine.
+            await asyncio.wait(tuple(self._site.tasks), timeout=_LAST_WORK_S)
         if self._checker is not None:
             self._checker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -91,7 +95,10 @@ class Server:
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
-            self._site.check()
+            try:
+                self._site.check()
+            except Exception:  # a bug of ours on one connection must not end all timeouts
+                log.exception("check failed")
 
 
 def _remove_stale(path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from fileloft_fast.errors import UnsupportedCodingError
+from fileloft_fast.errors import OverloadedError, UnsupportedCodingError
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 _WINDOW_BYTES: Final = 8 * 1024 * 1024
 """The window that RFC 9659 allows; larger ones are refused before memory is taken."""
 
-_SLICE_BYTES: Final = 1024
-"""Input decoded in one go: three bytes may stand for 128 KiB, so a slice makes 44 MiB at most."""
+_SLICE_BYTES: Final = 128
+"""Input decoded in one go: three bytes may stand for 128 KiB, so a slice makes 5.5 MiB at most."""
 
 _STEP_BYTES: Final = 1024 * 1024
 """Output after which a step ends, so that it can be stored before there is more."""
+
+_DECODERS: Final = 32
+"""Decoders at once: each may hold a window and a step's output, 14 MiB at worst."""
 
 
 class ZstdDecoder:
@@ -66,12 +69,28 @@ class ZstdDecoder:
             raise UnsupportedCodingError("the body ends within a zstd frame")
 
 
-async def decoded(body: Body) -> AsyncIterator[bytes]:
-    """Yield the content of *body*, at most a step's worth at a time."""
-    decoder = ZstdDecoder()
-    loop = asyncio.get_running_loop()
-    while piece := await body.read():
-        decoder.feed(piece)
-        while content := await loop.run_in_executor(None, decoder.step):
-            yield content
-    decoder.finish()
+class Decoding:
+    """Decodes bodies, a bounded number at once."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def decoded(self, body: Body) -> AsyncGenerator[bytes, None]:
+        """Yield the content of *body*, little more than a step's worth at a time.
+
+        Raises OverloadedError where too many bodies are being decoded, UnsupportedCodingError where
+        the body is not zstd.
+        """
+        if self._running >= _DECODERS:
+            raise OverloadedError("too many compressed bodies at once")
+        self._running += 1
+        try:
+            decoder = ZstdDecoder()
+            loop = asyncio.get_running_loop()
+            while piece := await body.read():
+                decoder.feed(piece)
+                while content := await loop.run_in_executor(None, decoder.step):
+                    yield content
+            decoder.finish()
+        finally:
+            self._running -= 1

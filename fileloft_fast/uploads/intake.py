@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.dataplane import digest_of
@@ -13,12 +14,13 @@ from fileloft_fast.errors import (
     BodyTimeoutError,
     ChecksumMismatchError,
     InvalidHeaderError,
+    OverloadedError,
     TooLargeError,
     UploadLockedError,
 )
 from fileloft_fast.tus.effects import Append, Coding, Create
 from fileloft_fast.tus.headers import parse_checksum
-from fileloft_fast.uploads.decoding import decoded
+from fileloft_fast.uploads.decoding import Decoding
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, Checksum, UploadInfo
@@ -41,6 +43,7 @@ class Intake:
     algorithms: Mapping[str, int]
     idle_ms: int
     min_rate: int
+    decoding: Decoding = field(default_factory=Decoding)
 
     async def bring(
         self, found: Found, wanted: Append | Create, body: Body, room: int | None, hold: Hold
@@ -85,10 +88,11 @@ class Intake:
                 return
             if prefix:
                 await appender.write(prefix)
-        pieces = decoded(body) if wanted.coding is Coding.ZSTD else _pieces(body)
-        async for piece in pieces:
-            _check_room(appender.received + len(piece), room)
-            await appender.write(piece)
+        pieces = self.decoding.decoded(body) if wanted.coding is Coding.ZSTD else _pieces(body)
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                _check_room(appender.received + len(piece), room)
+                await appender.write(piece)
 
     async def _receive(self, appender: Appender, body: Body, prefix: bytes, hold: Hold) -> bool:
         """Let the engine read the rest of the body from the socket; False where that cannot be."""
@@ -97,15 +101,21 @@ class Intake:
         socket = body.lend(lambda: transfer.cancel())  # noqa: PLW0108
         if socket is None:
             return False
-        transfer = appender.receive(
-            socket, body.length, prefix, idle_ms=self.idle_ms, min_rate=self.min_rate
-        )
-        hold.transfer = transfer
+        moved = 0
         try:
-            moved = await appender.settle(transfer)
+            transfer = appender.receive(
+                socket, body.length, prefix, idle_ms=self.idle_ms, min_rate=self.min_rate
+            )
+            hold.transfer = transfer
+            try:
+                moved = await appender.settle(transfer)
+            finally:
+                hold.transfer = None
+                moved = transfer.moved
+        except OSError as error:
+            raise OverloadedError("no descriptors or threads left") from error
         finally:
-            hold.transfer = None
-            body.restore(max(0, transfer.moved - len(prefix)))
+            body.restore(max(0, moved - len(prefix)))
         if moved < body.length:
             raise _why(body, transfer.errno)
         return True
@@ -125,7 +135,7 @@ class Intake:
             raise ChecksumMismatchError(_MISMATCH)
 
 
-async def _pieces(body: Body) -> AsyncIterator[bytes]:
+async def _pieces(body: Body) -> AsyncGenerator[bytes, None]:
     while piece := await body.read():
         yield piece
 

@@ -198,6 +198,10 @@ class Service:
         if holder is not None:
             await holder.settle()
         found = await self._load(wanted.id)
+        if found.info.complete and self._locks.holder(wanted.id) is not None:
+            # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
+            async with self._locks.hold(wanted.id):
+                found = await self._load(wanted.id)
         return self._answers.inspected(head, found.info)
 
     async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:

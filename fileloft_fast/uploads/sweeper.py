@@ -74,4 +74,8 @@ class Sweeper:
         async with self._locks.hold(upload):
             if not await self._is_expired(upload):
                 return False
-            return await self._store.remove(upload)
+            try:
+                return await self._store.remove(upload)
+            except StoreError as error:
+                log.warning("sweep passes over", extra=fields(id=upload, error=error))
+                return False

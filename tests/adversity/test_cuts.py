@@ -36,7 +36,8 @@ def test_an_upload_survives_cuts_in_bodies_and_in_answers(
 ) -> None:
     dice = random.Random(f"{kind} {end}")
     content = dice.randbytes(6 * MIB + dice.randrange(MIB))
-    places = sorted(dice.randrange(len(content)) for _ in range(12))
+    # Not in the last bytes, where the upload may be done before the proxy has cut.
+    places = sorted(dice.randrange(len(content) - MIB) for _ in range(12))
     breaks = [Break(at, end, answer=dice.random() < 0.3) for at in places]
     with Proxy(tus.server.address, breaks=breaks) as proxy:
         sender = send_through(proxy, tus, content, kind)

@@ -80,5 +80,8 @@ def test_a_socket_that_is_served_or_is_no_socket_stops_the_start(tmp_path: Path)
         Server(tmp_path, settings)
     assert path.read_bytes() == b"precious"
     path.unlink()
-    with Server(tmp_path, settings), pytest.raises(AssertionError, match="FILELOFT_UNIX_SOCKET"):
-        Server(tmp_path, settings)
+    with (
+        Server(tmp_path / "one", settings),
+        pytest.raises(AssertionError, match="FILELOFT_UNIX_SOCKET"),
+    ):
+        Server(tmp_path / "other", settings)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest, Transfer
+from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Offset, UploadInfo
 from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
 from fileloft_fast.stores.fs.info_file import NO_MARK
@@ -98,22 +99,37 @@ class FsAppender:
         elif store.sync is SyncMode.COMPLETE and info.complete:
             sync = SYNC_NAME
         if self._checked:
-            await self._close(SYNC_NONE if sync == SYNC_NONE else SYNC_DATA, with_info=False)
+            await self._sync_and_close(SYNC_NONE if sync == SYNC_NONE else SYNC_DATA)
             await store.mark(found, NO_MARK, sync)
         else:
-            await self._close(sync, with_info=sync == SYNC_NAME)
+            await self._sync_and_close(sync)
         return info
 
     async def keep(self) -> None:
         """Close; see ``Appender``. Bytes that are to be verified never count unverified."""
-        await self._close(SYNC_NONE, with_info=False)
         if self._checked:
-            await self._store.cut(self._found)
+            await self.discard()
+            return
+        info = self._found.info
+        full = info.length is not None and info.offset + self.received == info.length
+        # Whoever asks is told of a full upload that it is there, acknowledged or not.
+        await self._sync_and_close(
+            SYNC_NAME if full and self._store.sync is not SyncMode.NONE else SYNC_NONE
+        )
 
     async def discard(self) -> None:
         """Cut the file back to where it was; see ``Appender``."""
         await self._close(SYNC_NONE, with_info=False)
         await self._store.cut(self._found)
+
+    async def _sync_and_close(self, sync: int) -> None:
+        """Close; a file that cannot be synced is cut back, since its pages may be lost already."""
+        try:
+            await self._close(sync, with_info=sync == SYNC_NAME)
+        except StoreError:
+            if sync != SYNC_NONE:
+                await self._store.truncate(self._found)
+            raise
 
     async def _close(self, sync: int, *, with_info: bool) -> None:
         store = self._store

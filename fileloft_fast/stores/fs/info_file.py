@@ -92,6 +92,11 @@ def render_info(info: UploadInfo) -> bytes:
     return b"".join((head, padding, NO_MARK, _END))
 
 
+def mark_place(contents: bytes) -> int:
+    """Return where in *contents*, which ``render_info`` made, the mark lies."""
+    return len(contents) - len(_END) - _WIDTH
+
+
 def parse_info(contents: bytes, upload: UploadId) -> Record:
     """Return what the file says. Raises StoreError where it is not such a file."""
     try:
@@ -114,7 +119,7 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
         fast = _Fast(concat=concat.value)
     else:
         metadata = parse_metadata(fast.metadata) if fast.metadata else NO_METADATA
-        mark_at = len(contents) - len(_END) - _WIDTH
+        mark_at = mark_place(contents)
         mark = contents[mark_at : mark_at + _WIDTH].strip()
         unverified_from = None if mark == b"null" else int(mark)
     info = UploadInfo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import time
@@ -18,7 +19,13 @@ from fileloft_fast.errors import StoreError, UploadNotFoundError
 from fileloft_fast.model import UPLOAD_ID_PATTERN, FileSlice, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
-from fileloft_fast.stores.fs.info_file import NO_MARK, parse_info, render_info, render_mark
+from fileloft_fast.stores.fs.info_file import (
+    NO_MARK,
+    mark_place,
+    parse_info,
+    render_info,
+    render_mark,
+)
 
 _INFO_NAME: Final = re.compile(rf"({UPLOAD_ID_PATTERN})\.info\Z")
 _SCAN_SLICE: Final = 512  # directory entries read in one go of a thread
@@ -62,6 +69,18 @@ class FsStore:
         self._created_sync = SYNC_NAME if sync is SyncMode.CHUNK else SYNC_NONE
         self._finished_sync = SYNC_NONE if sync is SyncMode.NONE else SYNC_NAME
 
+    def try_own(self) -> bool:
+        """Take the directory for this process; False while another one has it.
+
+        Two processes would append to one upload without knowing of each other. The kernel gives it
+        back when the process ends, however that ends. Raises OSError where there are no locks.
+        """
+        try:
+            fcntl.flock(self.directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     def close(self) -> None:
         """Give the directory back."""
         os.close(self.directory)
@@ -93,6 +112,9 @@ class FsStore:
             raise UploadNotFoundError("no such upload") from error
         except OSError as error:
             raise store_error(error) from error
+        if not contents:
+            # Created, then the power failed: nothing was synced, and nothing was promised.
+            raise UploadNotFoundError("no such upload")
         record = parse_info(contents, upload)
         marked = record.unverified_from is not None
         offset = size if record.unverified_from is None else min(size, record.unverified_from)
@@ -105,19 +127,8 @@ class FsStore:
 
     async def declare_length(self, found: FsFound, length: int) -> FsFound:
         """Replace ``.info``; see ``Store``."""
-        info = replace(found.info, length=length)
-        contents = render_info(info)
-        try:
-            await self.engine.replace(
-                self.directory,
-                info.id.encode() + b".info",
-                contents,
-                self._created_sync,
-                self._file_mode,
-            )
-        except OSError as error:
-            raise store_error(error) from error
-        return replace(found, info=info)
+        found = await self._recovered(found)
+        return await self._replace_info(found, replace(found.info, length=length))
 
     async def append(self, found: FsFound, body: bytes) -> UploadInfo:
         """Write, sync where it is promised, and close; see ``Store``."""
@@ -148,6 +159,8 @@ class FsStore:
         """Open the data file, marked first where its bytes are to be verified; see ``Store``."""
         found = await self._recovered(found)
         if checked:
+            if found.mark_at is None:  # fileloft wrote it, without a place for a mark
+                found = await self._replace_info(found, found.info)
             await self.mark(found, render_mark(found.info.offset), self._mark_sync)
         try:
             descriptor, _ = await self.engine.open(
@@ -219,13 +232,27 @@ class FsStore:
         loop = asyncio.get_running_loop()
         with await loop.run_in_executor(None, os.scandir, self._path) as entries:
             while True:
-                names = await loop.run_in_executor(None, _next_names, entries)
+                reading = loop.run_in_executor(None, _next_names, entries)
+                try:
+                    names = await asyncio.shield(reading)
+                finally:
+                    # Closing the directory under the thread that reads it would crash the process.
+                    await asyncio.wait([reading])
                 if names is None:
                     return
                 for name in names:
                     match = _INFO_NAME.match(name)
                     if match is not None:
                         yield UploadId(match[1])
+
+    async def truncate(self, found: FsFound) -> None:
+        """Take back every byte after ``found.info.offset``."""
+        try:
+            await self.engine.truncate(
+                self.directory, found.info.id.encode(), found.info.offset, self._mark_sync
+            )
+        except OSError as error:
+            raise store_error(error) from error
 
     async def mark(self, found: FsFound, mark: bytes, sync: int) -> None:
         """Overwrite the mark in ``.info``; durable on return where *sync* says so."""
@@ -240,18 +267,25 @@ class FsStore:
 
     async def cut(self, found: FsFound) -> None:
         """Take back every byte after ``found.info.offset``, then the mark."""
-        try:
-            await self.engine.truncate(
-                self.directory, found.info.id.encode(), found.info.offset, self._mark_sync
-            )
-        except OSError as error:
-            raise store_error(error) from error
+        await self.truncate(found)
         await self.mark(found, NO_MARK, self._mark_sync)
 
     @property
     def _mark_sync(self) -> int:
         """A mark must outlive the bytes that it marks, unless nothing is promised at all."""
         return SYNC_NONE if self.sync is SyncMode.NONE else SYNC_DATA
+
+    async def _replace_info(self, found: FsFound, info: UploadInfo) -> FsFound:
+        """Write ``.info`` anew, atomically; a torn one would lose the upload, hence the sync."""
+        contents = render_info(info)
+        name = info.id.encode() + b".info"
+        try:
+            await self.engine.replace(
+                self.directory, name, contents, self._mark_sync, self._file_mode
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        return replace(found, info=info, mark_at=mark_place(contents))
 
     async def _recovered(self, found: FsFound) -> FsFound:
         """Cut off what a crash left unverified. Only the holder of the lock comes here."""
