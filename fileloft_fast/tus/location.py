@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from fileloft_fast.errors import InvalidHeaderError, UploadNotFoundError
@@ -61,10 +62,15 @@ def render_location(head: RequestHead, upload: UploadId, rules: TusRules) -> str
         if seen.authority:
             return f"{seen.scheme}://{seen.authority}{seen.prefix}{rules.base_path}{upload}"
         return f"{seen.prefix}{rules.base_path}{upload}"
-    if _match_authority(head.authority):
-        scheme = "https" if head.secure else "http"
-        return f"{scheme}://{head.authority}{rules.base_path}{upload}"
-    return f"{rules.base_path}{upload}"
+    return _own_base(head.authority, head.secure, rules.base_path) + upload
+
+
+@lru_cache(maxsize=256)
+def _own_base(authority: str, secure: bool, base_path: str) -> str:  # noqa: FBT001 - a cache's key
+    """Return what stands before an id where Host alone says who we are."""
+    if not _match_authority(authority):
+        return base_path
+    return f"{'https' if secure else 'http'}://{authority}{base_path}"
 
 
 def outside(head: RequestHead) -> Outside:
