@@ -44,7 +44,7 @@ _ABSOLUTE: Final = re.compile(r"(?i:https?)://([^/?#]+)(/[^?#]*)?(\?.*)?\Z")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(:[0-9]{0,5})?\Z")
 _CODING: Final = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*(?!chunked)[a-z]+[ \t]*\r\n")
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length[ \t]*:")
-_SHORT_LINE: Final = 80
+_SHORT_HEAD: Final = 2048
 _LENGTH_DIGITS: Final = 40
 
 
@@ -61,18 +61,23 @@ def _split_fields(text: str) -> tuple[dict[str, str], set[str] | None]:
     Only for what httptools has accepted: no folded line, no bare CR or LF, a colon in every line. A
     repeated field is joined as RFC 9110 section 5.3 allows.
     """
-    fields: dict[str, str] = {}
-    repeated: set[str] | None = None
-    lines = text.split("\r\n")
-    if len(lines) > MAX_FIELDS + 3:
+    lines = text.split("\r\n")[1:-2]
+    if len(lines) > MAX_FIELDS:
         raise HeadTooLargeError("too many header fields")
-    for line in lines[1:-2]:
-        key, value = _split_short(line) if len(line) <= _SHORT_LINE else _split_line(line)
+    pairs = map(_split_known_line if len(text) <= _SHORT_HEAD else _split_line, lines)
+    fields = dict(pairs)
+    return (fields, None) if len(fields) == len(lines) else _join_repeated(lines)
+
+
+def _join_repeated(lines: list[str]) -> tuple[dict[str, str], set[str]]:
+    fields: dict[str, str] = {}
+    repeated: set[str] = set()
+    for key, value in map(_split_line, lines):
         if key in fields:
-            repeated = repeated or set()
             repeated.add(key)
-            value = f"{fields[key]}, {value}"
-        fields[key] = value
+            fields[key] += f", {value}"
+        else:
+            fields[key] = value
     return fields, repeated
 
 
@@ -82,8 +87,8 @@ def _split_line(line: str) -> tuple[str, str]:
     return name.lower(), value.strip(" \t")
 
 
-# Clients send the same short lines again and again; long ones would fill the memory.
-_split_short: Final = lru_cache(maxsize=1024)(_split_line)
+# Clients send the same lines again and again; those of long heads would fill the memory.
+_split_known_line: Final = lru_cache(maxsize=1024)(_split_line)
 
 
 def check_partial(data: bytes, start: int) -> None:
@@ -142,10 +147,10 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         authority,
         length,
         chunked,
-        _expects_continue(headers, http10=http10),
+        "expect" in headers and _expects_continue(headers["expect"], http10=http10),
         _NONE if repeated is None else frozenset(repeated),
         secure,
-        _keeps_alive(headers, http10=http10) and not upgrade,
+        _keeps_alive(headers.get("connection"), http10=http10) and not upgrade,
     )
 
 
@@ -242,17 +247,15 @@ def _framing(headers: dict[str, str], *, http10: bool) -> tuple[int | None, bool
     raise BadRequestError("malformed Transfer-Encoding")
 
 
-def _expects_continue(headers: dict[str, str], *, http10: bool) -> bool:
-    expect = headers.get("expect")
-    if expect is None or http10:  # RFC 9110 section 10.1.1: ignored from an HTTP/1.0 client
+def _expects_continue(expect: str, *, http10: bool) -> bool:
+    if http10:  # RFC 9110 section 10.1.1: ignored from an HTTP/1.0 client
         return False
     if expect.lower() != "100-continue":
         raise ExpectationError("only 100-continue can be expected")
     return True
 
 
-def _keeps_alive(headers: dict[str, str], *, http10: bool) -> bool:
-    value = headers.get("connection")
+def _keeps_alive(value: str | None, *, http10: bool) -> bool:
     if value is None:
         return not http10
     tokens = [token.strip() for token in value.lower().split(",")]

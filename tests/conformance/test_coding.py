@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import zstandard
 
@@ -104,3 +106,22 @@ def test_a_checksum_is_of_the_body_as_the_client_hashed_it(tus: Endpoint) -> Non
     tus.assert_holds(upload, b"")
     assert tus.ask("PATCH", upload, right, packed(CONTENT)).status == 204
     tus.assert_holds(upload, CONTENT)
+
+
+def test_bodies_that_are_decoded_are_bounded_in_number(tus: Endpoint) -> None:
+    """Each one holds a window of up to 8 MiB for as long as its client likes."""
+    uploads = [tus.create(len(CONTENT)) for _ in range(32)]
+    late = tus.create(len(CONTENT))
+    body = packed(CONTENT)
+    fields = {**ZSTD, "Content-Length": str(len(body))}
+    with ExitStack() as stack:
+        for upload in uploads:
+            wire = stack.enter_context(tus.connect())
+            wire.send(render_request("PATCH", upload, fields) + body[:-100])
+        for upload in uploads:
+            eventually(lambda name=upload: tus.stored(name))  # type: ignore[misc]
+        answer = tus.ask("PATCH", late, ZSTD, body)
+        assert answer.status == 503
+        assert int(answer["Retry-After"]) > 0
+    eventually(lambda: tus.ask("PATCH", late, ZSTD, body).status == 204)
+    tus.assert_holds(late, CONTENT)

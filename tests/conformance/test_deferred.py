@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.wire import CHUNKED, OCTETS, render_chunks
+from tests.endpoint import checksum
+from tests.wire import CHUNKED, OCTETS, render_chunks, render_request
 
 if TYPE_CHECKING:
     from tests.endpoint import Endpoint
@@ -127,3 +128,32 @@ def test_a_deferral_while_the_extension_is_off_is_404(plain: Endpoint) -> None:
     assert plain.files() == before
     listed = plain.ask("OPTIONS", plain.base)["Tus-Extension"]
     assert "creation-defer-length" not in listed.split(",")
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["plain", "chunked"])
+def test_the_length_may_come_with_a_long_checked_body(
+    tus: Endpoint, *, chunked: bool, right: bool
+) -> None:
+    """T114 and T146: what is checked on the way is marked in the record that the length changed."""
+    content = bytes(range(250)) * 12_000
+    upload = tus.create(None, body=b"kept")
+    fields = {
+        "Upload-Offset": "4",
+        "Upload-Length": "9000000",
+        "Upload-Checksum": checksum("sha1", content if right else content[1:]),
+        "Content-Type": OCTETS,
+    }
+    fields |= CHUNKED if chunked else {"Content-Length": str(len(content))}
+    body = render_chunks([content]) if chunked else content
+    with tus.connect() as wire:
+        wire.send(render_request("PATCH", upload, fields))
+        wire.send(body[:1_000_000])
+        assert tus.offset(upload) == 4
+        wire.send(body[1_000_000:])
+        assert wire.read().status == (204 if right else 460)
+    assert_length(tus, upload, 9_000_000)
+    now = b"kept" + (content if right else b"")
+    tus.assert_holds(upload, now)
+    assert tus.append(upload, len(now), b"more").status == 204
+    tus.assert_holds(upload, now + b"more")

@@ -85,3 +85,33 @@ def test_a_socket_that_is_served_or_is_no_socket_stops_the_start(tmp_path: Path)
         pytest.raises(AssertionError, match="FILELOFT_UNIX_SOCKET"),
     ):
         Server(tmp_path / "other", settings)
+
+
+def test_a_second_server_on_a_data_directory_stops_and_names_the_setting(tmp_path: Path) -> None:
+    with Server(tmp_path):
+        with pytest.raises(AssertionError) as raised:
+            Server(tmp_path, {"FILELOFT_SHUTDOWN_TIMEOUT": "0"})
+        said = str(raised.value).splitlines()[1:]
+        assert len(said) == 1
+        assert "FILELOFT_DATA_DIR" in said[0]
+
+
+def test_a_second_server_takes_over_when_the_first_one_has_ended(tmp_path: Path) -> None:
+    """A rolling restart: a download keeps the first one for a while after SIGTERM."""
+    with Server(tmp_path, {"FILELOFT_ENABLE_DOWNLOAD": "1", "FILELOFT_SHUTDOWN_TIMEOUT": "2"}) as a:
+        before = Endpoint(a)
+        upload = before.finish(b"d" * 20_000_000)
+        with before.connect() as wire:
+            wire.send(render_request("GET", upload))
+            assert wire.wait_readable(5)
+            a.terminate()
+            with Server(tmp_path) as b:
+                assert not a.running
+                assert Endpoint(b).offset(upload) == 20_000_000
+
+
+def test_a_server_that_was_killed_gives_its_data_directory_up(tmp_path: Path) -> None:
+    first = Server(tmp_path)
+    first.kill()
+    with Server(tmp_path, {"FILELOFT_SHUTDOWN_TIMEOUT": "0"}):
+        pass

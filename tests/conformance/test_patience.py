@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.deadline import eventually
+from tests.endpoint import Endpoint
 from tests.wire import CHUNKED, OCTETS, Wire, render_request
 
 if TYPE_CHECKING:
     from tests.conftest import Fleet
-    from tests.endpoint import Endpoint
 
 
 def trickle(wire: Wire, data: bytes, every_s: float) -> float:
@@ -195,3 +197,36 @@ def test_answers_that_nobody_reads_are_ended(hasty: Endpoint) -> None:
         assert sent < 2000 * len(request)
     assert hasty.server.memory() - before < 16_000_000
     assert hasty.ask("OPTIONS", hasty.base).status in {200, 204}
+
+
+def test_one_byte_chunks_do_not_hold_other_clients_up(fleet: Fleet) -> None:
+    """Each costs six bytes of the network, and as much work as a large one."""
+    with fleet.start() as server, ExitStack() as stack:
+        endpoint = Endpoint(server)
+        quiet = endpoint.create(5)
+        stop = threading.Event()
+
+        def flood(wire: Wire, upload: str) -> None:
+            fields = {"Upload-Offset": "0", "Content-Type": OCTETS, **CHUNKED}
+            wire.send(render_request("PATCH", upload, fields))
+            while not stop.is_set():
+                wire.send(b"1\r\nx\r\n" * 40_000)
+
+        floods = ThreadPoolExecutor(3)
+        running = []
+        for _ in range(3):
+            upload = endpoint.create(1 << 30)
+            wire = stack.enter_context(endpoint.connect())
+            running.append(floods.submit(flood, wire, upload))
+            eventually(lambda name=upload: endpoint.stored(name))  # type: ignore[misc]
+        with endpoint.connect() as wire:
+            took = []
+            for _ in range(31):
+                began = time.monotonic()
+                assert wire.ask(render_request("HEAD", quiet)).status == 200
+                took.append(time.monotonic() - began)
+        stop.set()
+        for each in running:
+            each.result(10)
+        floods.shutdown()
+        assert sorted(took)[15] < 0.1, took

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import Fleet
 
 BIG = 40_000_000
+SWEEPING = {"ENABLE_EXPIRATION": "1", "EXPIRATION_TTL": "3600", "SWEEP_INTERVAL": "0.001"}
 
 
 def test_the_bytes_of_running_requests_are_kept(fleet: Fleet) -> None:
@@ -75,6 +76,43 @@ def test_a_chunk_that_was_not_verified_is_not_there_again(
         right = {"Upload-Checksum": checksum("sha1", b"more")}
         assert again.append(upload, 4, b"more", right).status == 204
         again.assert_holds(upload, b"keptmore")
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_a_length_that_is_declared_after_a_kill_shows_nothing_unverified(
+    fleet: Fleet, *, at_hand: bool
+) -> None:
+    """T146 and T079: the record is written anew while it still marks what the kill left."""
+    first = fleet.start()
+    endpoint = Endpoint(first)
+    upload = endpoint.create(None, body=b"kept")
+    wrong = {"Upload-Checksum": checksum("sha1", b"x" * 5_000_000)}
+    fields = {"Upload-Offset": "4", "Content-Type": OCTETS, "Content-Length": "5000000"}
+    with endpoint.connect() as wire:
+        wire.send(render_request("PATCH", upload, fields | wrong))
+        wire.send(b"x" * 3_000_000)
+        eventually(lambda: endpoint.data_file(upload).stat().st_size > 4)
+        first.kill()
+    length = {"Upload-Length": "6000000"}
+    second = fleet.restart(first)
+    again = Endpoint(second)
+    if at_hand:
+        assert again.append(upload, 4, b"more", length).status == 204
+        again.assert_holds(upload, b"keptmore")
+    else:
+        with again.connect() as wire:
+            wire.send(render_request("PATCH", upload, fields | wrong | length))
+            eventually(lambda: again.head(upload).get("Upload-Length"))
+            again.assert_holds(upload, b"kept")
+            wire.send(b"x" * 3_000_000)
+            eventually(lambda: again.data_file(upload).stat().st_size > 4)
+            assert again.offset(upload) == 4
+    second.kill()
+    kept = b"keptmore" if at_hand else b"kept"
+    with fleet.restart(second) as third:
+        last = Endpoint(third)
+        assert last.append(upload, len(kept), b"rest").status == 204
+        last.assert_holds(upload, kept + b"rest")
 
 
 def test_what_was_answered_survives_a_kill(fleet: Fleet) -> None:
@@ -145,3 +183,15 @@ def test_a_download_that_stalls_does_not_hold_the_server_up(fleet: Fleet) -> Non
         assert server.stop() == 0
         assert time.monotonic() - began < 6
     server.assert_clean_log()
+
+
+def test_a_sweep_ends_with_the_server(fleet: Fleet) -> None:
+    """A sweep that is in the middle of a large directory ends the process by no signal."""
+    server = fleet.start(**SWEEPING)
+    for number in range(20_000):
+        (server.data / f"other{number}").touch()
+    for _ in range(6):
+        assert server.stop() == 0, server.log[-3:]
+        server.assert_clean_log()
+        server = fleet.restart(server)
+    assert server.stop() == 0

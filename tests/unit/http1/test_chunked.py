@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from contextlib import suppress
 
 import pytest
@@ -94,3 +95,28 @@ def test_what_two_readers_could_take_two_ways_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("line", [b"5;a", b"5;a=b", b'5;a="b c";d', b"0005"])
 def test_a_short_extension_is_ignored(line: bytes) -> None:
     assert read(line + b"\r\nhello\r\n0\r\n\r\n", [])[0] == b"hello"
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"X:" + b" " * 1000 + b"\x01",
+        b"X:" + b" \t" * 500 + b"\x01",
+        b"X:" + b" a" * 500 + b"\x01",
+        b"X" * 1000 + b"\x01:",
+    ],
+    ids=["spaces", "tabs", "words", "name"],
+)
+def test_a_malformed_trailer_is_refused_in_no_time(trailer: bytes) -> None:
+    began = time.thread_time()
+    with pytest.raises(BadRequestError):
+        read(b"0\r\n" + trailer + b"\r\n\r\n", [])
+    assert time.thread_time() - began < 0.05
+
+
+def test_white_space_around_a_trailer_is_no_part_of_it() -> None:
+    began = time.thread_time()
+    trailer = b"Upload-Checksum: \t" + b" " * 900 + b"sha1 AA \tBB" + b" " * 50 + b"\r\n"
+    _, _, reader = read(coded([b"x"], trailer), [])
+    assert reader.trailers == {"upload-checksum": "sha1 AA \tBB"}
+    assert time.thread_time() - began < 0.05

@@ -1,0 +1,137 @@
+"""A connection whose answer cannot be sent, and requests that outlive their connection."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from fileloft_fast.dataplane import Engine
+from fileloft_fast.http1 import connection as connection_module
+from fileloft_fast.http1.connection import Connection
+from fileloft_fast.http1.site import Patience, Site
+from fileloft_fast.model import FileSlice, Response
+from tests.native.yard import reset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fileloft_fast.model import Body, RequestHead
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Teller:
+    """Answers every request with the same thing, once *gate* is open."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def answer(self, head: RequestHead, body: Body) -> Response:  # noqa: ARG002
+        self.asked.set()
+        await self.gate.wait()
+        return self.response
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        raise AssertionError((error, head))
+
+
+@asynccontextmanager
+async def served(teller: Teller) -> AsyncIterator[tuple[Site, tuple[str, int]]]:
+    """Serve on loopback; yield the site and its address."""
+    loop = asyncio.get_running_loop()
+    engine = Engine(loop)
+    site = Site(loop=loop, answerer=teller, engine=engine, patience=Patience())
+    server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
+    try:
+        yield site, server.sockets[0].getsockname()[:2]
+    finally:
+        server.close()
+        engine.close()
+
+
+async def connected(address: tuple[str, int]) -> socket.socket:
+    """Return a client's socket, non-blocking."""
+    client = socket.socket()
+    client.settimeout(0)
+    await asyncio.get_running_loop().sock_connect(client, address)
+    return client
+
+
+def no_descriptors(_: object) -> int:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def no_memory(*_: object, **__: object) -> Any:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("fails", ["dup", "render_head", "send"])
+def test_an_answer_that_cannot_be_sent_ends_the_connection_and_leaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 10)
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        descriptor = os.open(tmp_path / "file", os.O_RDONLY)
+        teller = Teller(Response(200, body=FileSlice(descriptor, 0, 10)))
+        async with served(teller) as (site, address):
+            client = await connected(address)
+            if fails == "dup":
+                monkeypatch.setattr(os, "dup", no_descriptors)
+            elif fails == "render_head":
+                monkeypatch.setattr(connection_module, "render_head", no_memory)
+            else:
+                site.engine.close()  # RuntimeError
+            await loop.sock_sendall(client, REQUEST)
+            async with asyncio.timeout(5):
+                assert await loop.sock_recv(client, 1000) == b""
+                while site.connections or site.tasks:  # noqa: ASYNC110 - the site has no event
+                    await asyncio.sleep(0)
+            with pytest.raises(OSError) as closed:
+                os.fstat(descriptor)
+            assert closed.value.errno == errno.EBADF
+            client.close()
+
+    uvloop.run(scene())
+
+
+def test_a_drain_waits_for_a_request_whose_client_left() -> None:
+    async def scene() -> None:
+        teller = Teller(Response(204))
+        teller.gate.clear()
+        async with served(teller) as (site, address):
+            client = await connected(address)
+            await asyncio.get_running_loop().sock_sendall(client, REQUEST)
+            await teller.asked.wait()
+            reset(client)
+            async with asyncio.timeout(5):
+                while site.connections:  # noqa: ASYNC110 - the site has no event
+                    await asyncio.sleep(0)
+                site.drain()
+                assert not site.emptied.is_set()
+                teller.gate.set()
+                await site.emptied.wait()
+            assert not site.tasks
+
+    uvloop.run(scene())
+
+
+def test_a_site_without_connections_is_drained_at_once() -> None:
+    async def scene() -> None:
+        async with served(Teller(Response(204))) as (site, _):
+            site.drain()
+            assert site.emptied.is_set()
+
+    uvloop.run(scene())

@@ -1,0 +1,218 @@
+"""The file-system store beside requests: marks, lengths, records, syncs that fail, scans."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from fileloft_fast.config import SyncMode
+from fileloft_fast.dataplane import Engine
+from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.model import Offset, UploadId, UploadInfo
+from fileloft_fast.stores import FsStore
+from fileloft_fast.stores.fs import store as store_module
+from tests.native.denial import run_denied
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.native.yard import Yard
+
+ID: Final = UploadId("a" * 32)
+FILELOFT: Final = {
+    "id": ID,
+    "size": 100,
+    "offset": 4,
+    "metadata": {"filename": "a.txt"},
+    "size_is_deferred": False,
+    "is_partial": False,
+    "is_final": False,
+    "storage": {},
+}
+
+
+def info_of(length: int | None) -> UploadInfo:
+    return UploadInfo(id=ID, offset=Offset(0), length=length)
+
+
+@asynccontextmanager
+async def opened(root: Path) -> AsyncIterator[FsStore]:
+    """Open a store in *root*, with an engine of its own."""
+    engine = Engine(asyncio.get_running_loop())
+    store = FsStore(engine, str(root), sync=SyncMode.COMPLETE)
+    try:
+        yield store
+    finally:
+        engine.close()
+        store.close()
+
+
+async def crash_in_a_checked_chunk(store: FsStore, unverified: bytes) -> None:
+    """Leave what a kill leaves: bytes behind the mark, and the mark."""
+    found = await store.load(ID)
+    appender = await store.open(found, checked=True, algorithm="sha1")
+    await appender.write(unverified)
+    os.close(appender._descriptor)
+
+
+def test_a_mark_that_follows_a_declared_length_lies_in_its_place(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(info_of(None), b"")
+            found = await store.declare_length(await store.load(ID), 1_048_576)
+            appender = await store.open(found, checked=True, algorithm="sha1")
+            await appender.write(b"x" * 100)
+            assert (await store.load(ID)).info.offset == 0
+            await appender.commit()
+            after = (await store.load(ID)).info
+            assert (after.offset, after.length) == (100, 1_048_576)
+
+    asyncio.run(scene())
+
+
+def test_a_declared_length_leaves_nothing_visible_that_a_crash_left_unverified(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(info_of(None), b"kept")
+            await crash_in_a_checked_chunk(store, b"x" * 100)
+            found = await store.declare_length(await store.load(ID), 1000)
+            assert (await store.load(ID)).info.offset == 4
+            assert (tmp_path / ID).read_bytes() == b"kept"
+            assert (await store.append(found, b"more")).offset == 8
+            after = (await store.load(ID)).info
+            assert (after.offset, after.length) == (8, 1000)
+
+    asyncio.run(scene())
+
+
+def test_a_record_that_fileloft_wrote_gets_a_place_for_the_mark(tmp_path: Path) -> None:
+    async def scene() -> None:
+        (tmp_path / ID).write_bytes(b"kept")
+        (tmp_path / f"{ID}.info").write_text(json.dumps(FILELOFT), encoding="utf-8")
+        async with opened(tmp_path) as store:
+            found = await store.load(ID)
+            appender = await store.open(found, checked=True, algorithm="sha1")
+            await appender.write(b"more")
+            assert (await store.load(ID)).info.offset == 4
+            await appender.commit()
+            after = (await store.load(ID)).info
+            assert (after.offset, after.length) == (8, 100)
+            assert after.metadata == found.info.metadata
+
+    asyncio.run(scene())
+
+
+def test_an_empty_record_is_no_upload(tmp_path: Path) -> None:
+    """What XFS has after a power cut; clients begin anew only after 404."""
+
+    async def scene() -> None:
+        (tmp_path / ID).write_bytes(b"")
+        (tmp_path / f"{ID}.info").write_bytes(b"")
+        async with opened(tmp_path) as store:
+            with pytest.raises(UploadNotFoundError):
+                await store.load(ID)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("how", ["commit", "keep"])
+def test_a_full_upload_that_cannot_be_synced_is_cut_back(tmp_path: Path, how: str) -> None:
+    """The kernel drops the pages after it has told of EIO once: they cannot be promised later."""
+
+    async def scenario(yard: Yard) -> None:
+        store = FsStore(yard.engine, str(tmp_path), sync=SyncMode.COMPLETE)
+        yard.stack.callback(store.close)
+        await store.create(info_of(10), b"kept")
+        appender = await store.open(await store.load(ID))
+        await appender.write(b"123456")
+        with pytest.raises(StoreError):
+            await (appender.commit() if how == "commit" else appender.keep())
+        assert (await store.load(ID)).info.offset == 4
+        assert (tmp_path / ID).read_bytes() == b"kept"
+
+    run_denied(tmp_path, "fdatasync", errno.EIO, scenario)
+
+
+def test_a_part_that_is_kept_needs_no_sync(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        store = FsStore(yard.engine, str(tmp_path), sync=SyncMode.COMPLETE)
+        yard.stack.callback(store.close)
+        await store.create(info_of(10), b"kept")
+        appender = await store.open(await store.load(ID))
+        await appender.write(b"12345")
+        await appender.keep()
+        assert (await store.load(ID)).info.offset == 9
+
+    run_denied(tmp_path, "fdatasync", errno.EIO, scenario)
+
+
+def test_one_process_at_a_time_owns_the_directory(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as later:
+            async with opened(tmp_path) as first:
+                assert first.try_own()
+                assert not later.try_own()
+            assert later.try_own()
+
+    asyncio.run(scene())
+
+
+class Entries:
+    """A directory that is being read, and whether it has been closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def __enter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+
+def test_a_scan_that_is_cancelled_closes_the_directory_after_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = Entries()
+    gate = threading.Event()
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        reads = asyncio.Event()
+
+        def next_names(_: object) -> None:
+            loop.call_soon_threadsafe(reads.set)
+            gate.wait(10)
+
+        monkeypatch.setattr(os, "scandir", lambda _: entries)
+        monkeypatch.setattr(store_module, "_next_names", next_names)
+
+        async def scan(store: FsStore) -> None:
+            async with aclosing(store.names()) as names:  # type: ignore[type-var]
+                async for _ in names:
+                    raise AssertionError
+
+        async with opened(tmp_path) as store:
+            scanning = asyncio.create_task(scan(store))
+            await reads.wait()
+            scanning.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            closed_early = entries.closed
+            gate.set()
+            with pytest.raises(asyncio.CancelledError):
+                await scanning
+            assert not closed_early
+            assert entries.closed
+
+    asyncio.run(scene())
