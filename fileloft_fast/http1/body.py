@@ -184,6 +184,8 @@ class RequestBody:
             self.interrupt(error)
             return b""
         self.tiny = len(pieces) > TINY_CHUNKS
+        if self.tiny:
+            self._side.pause()  # else libuv reads on, up to 32 times before anybody else's turn
         for piece in pieces:
             self._keep(piece)
         if self.ended:

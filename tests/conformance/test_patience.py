@@ -221,7 +221,7 @@ def test_one_byte_chunks_do_not_hold_other_clients_up(fleet: Fleet) -> None:
             eventually(lambda name=upload: endpoint.stored(name))  # type: ignore[misc]
         with endpoint.connect() as wire:
             took = []
-            for _ in range(31):
+            for _ in range(21):
                 began = time.monotonic()
                 assert wire.ask(render_request("HEAD", quiet)).status == 200
                 took.append(time.monotonic() - began)
@@ -229,4 +229,4 @@ def test_one_byte_chunks_do_not_hold_other_clients_up(fleet: Fleet) -> None:
         for each in running:
             each.result(10)
         floods.shutdown()
-        assert sorted(took)[15] < 0.1, took
+        assert sorted(took)[10] < 0.1, took

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +14,7 @@ from msgspec.structs import replace
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
 from fileloft_fast.errors import StoreError, UploadNotFoundError
-from fileloft_fast.model import UPLOAD_ID_PATTERN, FileSlice, Offset, UploadId, UploadInfo
+from fileloft_fast.model import FileSlice, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.fs.info_file import (
@@ -26,9 +24,7 @@ from fileloft_fast.stores.fs.info_file import (
     render_info,
     render_mark,
 )
-
-_INFO_NAME: Final = re.compile(rf"({UPLOAD_ID_PATTERN})\.info\Z")
-_SCAN_SLICE: Final = 512  # directory entries read in one go of a thread
+from fileloft_fast.stores.fs.listing import Listing
 
 
 class FsFound(Struct, frozen=True):
@@ -229,21 +225,22 @@ class FsStore:
 
     async def names(self) -> AsyncIterator[UploadId]:
         """Read the directory slice by slice in a thread; see ``Store``."""
+        listing = Listing(self._path)
         loop = asyncio.get_running_loop()
-        with await loop.run_in_executor(None, os.scandir, self._path) as entries:
+        try:
             while True:
-                reading = loop.run_in_executor(None, _next_names, entries)
+                reading = loop.run_in_executor(None, listing.read)
                 try:
                     names = await asyncio.shield(reading)
                 finally:
                     # Closing the directory under the thread that reads it would crash the process.
                     await asyncio.wait([reading])
-                if names is None:
+                if not names:
                     return
                 for name in names:
-                    match = _INFO_NAME.match(name)
-                    if match is not None:
-                        yield UploadId(match[1])
+                    yield name
+        finally:
+            listing.close()
 
     async def truncate(self, found: FsFound) -> None:
         """Take back every byte after ``found.info.offset``."""
@@ -293,9 +290,3 @@ class FsStore:
             return found
         await self.cut(found)
         return replace(found, data_bytes=found.info.offset, marked=False)
-
-
-def _next_names(entries: Iterator[os.DirEntry[str]]) -> list[str] | None:
-    """Return up to a slice of names, None at the end. Blocks."""
-    names = [entry.name for _, entry in zip(range(_SCAN_SLICE), entries, strict=False)]
-    return names or None

@@ -56,7 +56,10 @@ async def served(teller: Teller) -> AsyncIterator[tuple[Site, tuple[str, int]]]:
     try:
         yield site, server.sockets[0].getsockname()[:2]
     finally:
+        for connection in tuple(site.connections):
+            connection.abort()
         server.close()
+        await server.wait_closed()
         engine.close()
 
 
@@ -87,22 +90,21 @@ def test_an_answer_that_cannot_be_sent_ends_the_connection_and_leaks_nothing(
         descriptor = os.open(tmp_path / "file", os.O_RDONLY)
         teller = Teller(Response(200, body=FileSlice(descriptor, 0, 10)))
         async with served(teller) as (site, address):
-            client = await connected(address)
-            if fails == "dup":
-                monkeypatch.setattr(os, "dup", no_descriptors)
-            elif fails == "render_head":
-                monkeypatch.setattr(connection_module, "render_head", no_memory)
-            else:
-                site.engine.close()  # RuntimeError
-            await loop.sock_sendall(client, REQUEST)
-            async with asyncio.timeout(5):
-                assert await loop.sock_recv(client, 1000) == b""
-                while site.connections or site.tasks:  # noqa: ASYNC110 - the site has no event
-                    await asyncio.sleep(0)
-            with pytest.raises(OSError) as closed:
-                os.fstat(descriptor)
-            assert closed.value.errno == errno.EBADF
-            client.close()
+            with await connected(address) as client:
+                if fails == "dup":
+                    monkeypatch.setattr(os, "dup", no_descriptors)
+                elif fails == "render_head":
+                    monkeypatch.setattr(connection_module, "render_head", no_memory)
+                else:
+                    site.engine.close()  # RuntimeError
+                await loop.sock_sendall(client, REQUEST)
+                async with asyncio.timeout(5):
+                    assert await loop.sock_recv(client, 1000) == b""
+                    while site.connections or site.tasks:  # noqa: ASYNC110 - the site has no event
+                        await asyncio.sleep(0)
+                with pytest.raises(OSError) as closed:
+                    os.fstat(descriptor)
+                assert closed.value.errno == errno.EBADF
 
     uvloop.run(scene())
 

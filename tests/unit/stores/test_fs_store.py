@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -18,7 +18,6 @@ from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import StoreError, UploadNotFoundError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores import FsStore
-from fileloft_fast.stores.fs import store as store_module
 from tests.native.denial import run_denied
 
 if TYPE_CHECKING:
@@ -167,52 +166,63 @@ def test_one_process_at_a_time_owns_the_directory(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-class Entries:
-    """A directory that is being read, and whether it has been closed."""
+class Listing:
+    """A directory whose opening and reading take until *gate* is open; *slow* names which."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow: str) -> None:
         self.closed = False
+        self.gate = threading.Event()
+        self.waits = asyncio.Event()
+        self._slow = slow
+        self._loop = asyncio.get_running_loop()
 
     def __enter__(self) -> Iterator[Any]:
-        return iter(())
+        return self._entries()
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.closed = True
 
+    def open(self, _: object) -> Listing:
+        self._wait("open")
+        return self
 
+    def _entries(self) -> Iterator[Any]:
+        self._wait("read")
+        yield from ()
+
+    def _wait(self, step: str) -> None:
+        if step == self._slow:
+            self._loop.call_soon_threadsafe(self.waits.set)
+            self.gate.wait(10)
+
+
+@pytest.mark.parametrize("slow", ["open", "read"])
 def test_a_scan_that_is_cancelled_closes_the_directory_after_its_reader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str
 ) -> None:
-    entries = Entries()
-    gate = threading.Event()
+    """To close it under the thread that reads it would crash the process."""
+
+    async def scan(store: FsStore) -> None:
+        async for _ in store.names():
+            raise AssertionError
 
     async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        reads = asyncio.Event()
-
-        def next_names(_: object) -> None:
-            loop.call_soon_threadsafe(reads.set)
-            gate.wait(10)
-
-        monkeypatch.setattr(os, "scandir", lambda _: entries)
-        monkeypatch.setattr(store_module, "_next_names", next_names)
-
-        async def scan(store: FsStore) -> None:
-            async with aclosing(store.names()) as names:  # type: ignore[type-var]
-                async for _ in names:
-                    raise AssertionError
-
+        listing = Listing(slow)
+        monkeypatch.setattr(os, "scandir", listing.open)
         async with opened(tmp_path) as store:
             scanning = asyncio.create_task(scan(store))
-            await reads.wait()
+            await listing.waits.wait()
             scanning.cancel()
             for _ in range(10):
                 await asyncio.sleep(0)
-            closed_early = entries.closed
-            gate.set()
+            closed_early = listing.closed
+            listing.gate.set()
             with pytest.raises(asyncio.CancelledError):
                 await scanning
             assert not closed_early
-            assert entries.closed
+            assert listing.closed
 
     asyncio.run(scene())
