@@ -108,7 +108,7 @@ class Intake:
             )
             hold.transfer = transfer
             try:
-                moved = await appender.settle(transfer)
+                await appender.settle(transfer)
             finally:
                 hold.transfer = None
                 moved = transfer.moved
