@@ -3,5 +3,7 @@
 from libc.stdint cimport int64_t
 
 
-# Put the first `length` bytes of `source` at `at` of `target`: 0 or -errno. -ENODATA: too short.
-cdef int append_range(int source, int64_t length, int target, int64_t at) noexcept nogil
+# Put the first `length` bytes of `source` at `at` of `target`: 0 or -errno. -ENODATA: too short;
+# -ECANCELED: `stopping` (atomic) was set meanwhile.
+cdef int append_range(int source, int64_t length, int target, int64_t at,
+                      int* stopping) noexcept nogil

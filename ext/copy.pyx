@@ -4,14 +4,15 @@ from libc.errno cimport EINTR, EINVAL, EIO, ENODATA, ENOMEM, ENOSYS, EOPNOTSUPP,
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
+from fileloft_fast.dataplane.atomics cimport load_int
 from fileloft_fast.dataplane.linux cimport (
-    FICLONERANGE, copy_file_range, file_clone_range, fstat, ioctl, pread, pwrite, stat,
+    ECANCELED, FICLONERANGE, copy_file_range, file_clone_range, fstat, ioctl, pread, pwrite, stat,
 )
 
 
 cdef enum:
     COPY_BYTES = 256 * 1024                     # a buffer that stays in the second-level cache
-    RANGE_BYTES = 1024 * 1024 * 1024            # per call, below the kernel's limit of 2 GiB
+    RANGE_BYTES = 64 * 1024 * 1024              # per call: what a slow disk does in about a second
 
 
 cdef int _clone(int source, int64_t length, int target, int64_t at) noexcept nogil:
@@ -27,10 +28,12 @@ cdef int _clone(int source, int64_t length, int target, int64_t at) noexcept nog
 
 
 cdef int _copy_in_kernel(int source, int64_t* done, int64_t length, int target,
-                         int64_t at) noexcept nogil:
+                         int64_t at, int* stopping) noexcept nogil:
     cdef int64_t source_at, target_at
     cdef ssize_t n
     while done[0] < length:
+        if load_int(stopping):
+            return -ECANCELED
         source_at = done[0]
         target_at = at + done[0]
         n = copy_file_range(source, &source_at, target, &target_at,
@@ -45,9 +48,11 @@ cdef int _copy_in_kernel(int source, int64_t* done, int64_t length, int target,
 
 
 cdef int _copy_by_hand(int source, int64_t* done, int64_t length, int target, int64_t at,
-                       unsigned char* buffer) noexcept nogil:
+                       int* stopping, unsigned char* buffer) noexcept nogil:
     cdef ssize_t n, m, left
     while done[0] < length:
+        if load_int(stopping):
+            return -ECANCELED
         n = pread(source, buffer, <size_t>min(length - done[0], <int64_t>COPY_BYTES), done[0])
         if n == 0:
             return -ENODATA
@@ -68,7 +73,8 @@ cdef int _copy_by_hand(int source, int64_t* done, int64_t length, int target, in
     return 0
 
 
-cdef int append_range(int source, int64_t length, int target, int64_t at) noexcept nogil:
+cdef int append_range(int source, int64_t length, int target, int64_t at,
+                      int* stopping) noexcept nogil:
     cdef stat about
     cdef unsigned char* buffer
     cdef int64_t done = 0
@@ -81,12 +87,12 @@ cdef int append_range(int source, int64_t length, int target, int64_t at) noexce
         return -ENODATA
     if _clone(source, length, target, at) == 0:
         return 0
-    status = _copy_in_kernel(source, &done, length, target, at)
+    status = _copy_in_kernel(source, &done, length, target, at, stopping)
     if status != -EXDEV and status != -EINVAL and status != -EOPNOTSUPP and status != -ENOSYS:
         return status
     buffer = <unsigned char*>malloc(COPY_BYTES)
     if buffer == NULL:
         return -ENOMEM
-    status = _copy_by_hand(source, &done, length, target, at, buffer)
+    status = _copy_by_hand(source, &done, length, target, at, stopping, buffer)
     free(buffer)
     return status

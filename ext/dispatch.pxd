@@ -10,7 +10,6 @@ from fileloft_fast.dataplane.jobs cimport Completions, Job, Kernel, Lane, Pool
 cdef enum Outcome:
     OUTCOME_NONE
     OUTCOME_RESULT           # job.result
-    OUTCOME_DESCRIPTOR
     OUTCOME_OPENED           # descriptor and size
     OUTCOME_INSPECTED        # contents, size, mtime
     OUTCOME_FLOW             # not a FileJob: the subclass knows
@@ -18,10 +17,12 @@ cdef enum Outcome:
 cdef class Dispatcher:
     cdef object loop
     cdef bint closed
+    cdef int stopping        # atomic: copies end soon
     cdef Completions completions
     cdef Lane quick
     cdef Lane syncing
     cdef Pool jobs
+    cdef object relief           # the handle of the loop's timer, or None
 
     cdef FileJob* make_job(self, Kernel run, int outcome, object kept) except NULL
     cdef object submit(self, FileJob* work, bint slow)

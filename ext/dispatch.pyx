@@ -15,8 +15,13 @@ from libc.string cimport memchr
 
 from fileloft_fast.dataplane.digest cimport Digest
 from fileloft_fast.dataplane.files cimport Bytes, FileJob
-from fileloft_fast.dataplane.jobs cimport Job, Kernel, drain, enqueue, give_job, take_job
+from fileloft_fast.dataplane.jobs cimport (
+    Job, Kernel, drain, enqueue, give_job, relieve, take_job,
+)
 from fileloft_fast.dataplane.linux cimport close
+
+
+cdef double RELIEF_S = 0.02      # two hundred small jobs: who takes longer waits for a disk
 
 
 cdef int check(int status) except -1:
@@ -63,8 +68,6 @@ cdef object _error(FileJob* work):
 cdef object _value(FileJob* work):
     if work.job.outcome == OUTCOME_RESULT:
         return work.job.result
-    if work.job.outcome == OUTCOME_DESCRIPTOR:
-        return work.descriptor
     if work.job.outcome == OUTCOME_OPENED:
         return work.descriptor, work.job.result
     if work.job.outcome == OUTCOME_INSPECTED:
@@ -90,8 +93,10 @@ cdef class Dispatcher:
             raise MemoryError
         work.job.run = run
         work.job.outcome = outcome
+        work.job.weight = 1
         work.job.future = <PyObject*>future
         work.job.kept = <PyObject*>kept
+        work.stopping = &self.stopping
         work.directory = work.descriptor = -1
         Py_INCREF(future)
         Py_INCREF(kept)
@@ -103,7 +108,14 @@ cdef class Dispatcher:
         if status < 0:
             self.drop(work)
             check(status)
+        if self.relief is None and not slow:      # the sync lane wakes a thread for every job
+            self.relief = self.loop.call_later(RELIEF_S, self._on_relief)
         return future
+
+    def _on_relief(self):
+        self.relief = None
+        if not self.closed and relieve(&self.quick):
+            self.relief = self.loop.call_later(RELIEF_S, self._on_relief)
 
     cdef void drop(self, FileJob* work) noexcept:
         kept = <object>work.job.kept
@@ -130,7 +142,7 @@ cdef class Dispatcher:
         future = <object>work.job.future
         try:
             if future.done():                     # cancelled by whoever waited for it
-                if work.job.outcome in (OUTCOME_DESCRIPTOR, OUTCOME_OPENED):
+                if work.job.outcome == OUTCOME_OPENED:
                     close(work.descriptor)        # -1 where the job failed
             elif work.job.error:
                 future.set_exception(_error(work))

@@ -10,10 +10,11 @@ cimport cython
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc
 
+from fileloft_fast.dataplane.atomics cimport store_int
 from fileloft_fast.dataplane.digest cimport Digest
 from fileloft_fast.dataplane.dispatch cimport (
-    OUTCOME_DESCRIPTOR, OUTCOME_INSPECTED, OUTCOME_NONE, OUTCOME_OPENED, OUTCOME_RESULT, check,
-    file_name, natural, valid_sync, view_of,
+    OUTCOME_INSPECTED, OUTCOME_NONE, OUTCOME_OPENED, OUTCOME_RESULT, check, file_name, natural,
+    valid_sync, view_of,
 )
 from fileloft_fast.dataplane.files cimport (
     FileJob, Source, run_append, run_close, run_concatenate, run_create, run_inspect, run_measure,
@@ -25,6 +26,10 @@ from fileloft_fast.dataplane.jobs cimport (
 )
 from fileloft_fast.dataplane.transfers cimport Lender
 
+
+cdef enum:
+    PAGE_BYTES = 4096
+    QUICK_DEPTH = 64             # jobs, or pages to be written
 
 SYNC_NONE = 0
 SYNC_DATA = 1
@@ -50,8 +55,8 @@ cdef class Engine(Lender):
             close_completions(&self.completions)
             raise
         self.jobs.job_size = sizeof(FileJob)
-        open_lane(&self.quick, b"fl-quick", quick_threads, &self.completions)
-        open_lane(&self.syncing, b"fl-sync", sync_threads, &self.completions)
+        open_lane(&self.quick, b"fl-quick", quick_threads, QUICK_DEPTH, &self.completions)
+        open_lane(&self.syncing, b"fl-sync", sync_threads, 0, &self.completions)
         self.loop = loop
         self.running = set()
         self.closed = False
@@ -62,10 +67,14 @@ cdef class Engine(Lender):
             self.close()
 
     def close(self):
-        """Cancel transfers, finish queued jobs, resolve every future, join the threads. Blocks."""
+        """Cancel transfers and copies, finish queued jobs, resolve every future, join. Blocks."""
         if self.closed:
             return
         self.closed = True
+        store_int(&self.stopping, 1)
+        if self.relief is not None:
+            self.relief.cancel()
+            self.relief = None
         for transfer in tuple(self.running):
             transfer.cancel()
         waiting = select.poll()
@@ -85,14 +94,14 @@ cdef class Engine(Lender):
 
     # -- files -------------------------------------------------------------------------------------
 
-    cdef object _create(self, int directory, bytes data_name, bytes body, bytes info_name,
-                        bytes info, int sync, int mode, bint keep_open):
+    def create(self, int directory, bytes data_name not None, bytes body not None,
+               bytes info_name not None, bytes info not None, int sync, int mode=0o600):
+        """Create both files or neither; see the stub."""
         cdef const char* name = file_name(data_name)
         cdef const char* other = file_name(info_name)
         cdef FileJob* work
         valid_sync(sync)
-        work = self.make_job(run_create, OUTCOME_DESCRIPTOR if keep_open else OUTCOME_NONE,
-                             (data_name, body, info_name, info))
+        work = self.make_job(run_create, OUTCOME_NONE, (data_name, body, info_name, info))
         work.directory = directory
         work.name = name
         work.other = other
@@ -100,18 +109,7 @@ cdef class Engine(Lender):
         work.info = view_of(info)
         work.sync = sync
         work.mode = <unsigned int>mode
-        work.keep_open = keep_open
         return self.submit(work, sync)
-
-    def create(self, int directory, bytes data_name not None, bytes body not None,
-               bytes info_name not None, bytes info not None, int sync, int mode=0o600):
-        """Create both files or neither; see the stub."""
-        return self._create(directory, data_name, body, info_name, info, sync, mode, False)
-
-    def create_open(self, int directory, bytes data_name not None, bytes body not None,
-                    bytes info_name not None, bytes info not None, int sync, int mode=0o600):
-        """As create, and return the open data file."""
-        return self._create(directory, data_name, body, info_name, info, sync, mode, True)
 
     def inspect(self, int directory, bytes data_name not None, bytes info_name not None):
         """Return contents of info, size and mtime of data."""
@@ -174,6 +172,8 @@ cdef class Engine(Lender):
         work.descriptor = descriptor
         work.data = view_of(data)
         work.offset = offset
+        # Writes to open files need no directory: several threads help, above all where they hash.
+        work.job.weight += <int>min(work.data.length // PAGE_BYTES, <size_t>QUICK_DEPTH)
         if digest is not None:
             work.hash = &digest.hash
             digest.busy = True

@@ -23,12 +23,12 @@ ctypedef struct Source:
 
 ctypedef struct FileJob:
     Job job
+    int* stopping        # atomic: the engine closes; a copy ends with ECANCELED
     int directory
     int descriptor       # in: to work on; out: opened (-1: none)
     int flags
     int sync
     mode_t mode
-    bint keep_open
     const char* name
     const char* other    # the second name: of info, or the temporary one
     Bytes data

@@ -95,7 +95,6 @@ cdef int _write_new(int directory, const char* name, int flags, mode_t mode, Byt
 
 
 cdef void run_create(Job* job) noexcept nogil:
-    # descriptor: the data file where keep_open asks for it
     cdef FileJob* work = <FileJob*>job
     cdef int data = -1
     cdef int info = -1
@@ -108,14 +107,10 @@ cdef void run_create(Job* job) noexcept nogil:
         close(info)
         if status < 0:
             unlinkat(work.directory, work.other, 0)
-    work.descriptor = -1
     if data >= 0:
+        close(data)
         if status < 0:
             unlinkat(work.directory, work.name, 0)
-        if status == 0 and work.keep_open:
-            work.descriptor = data
-        else:
-            close(data)
     job.error = -status
 
 
@@ -142,20 +137,29 @@ cdef int _read_found(FileJob* work, int descriptor) noexcept nogil:
     return 0
 
 
+cdef int _measure(FileJob* work, stat* about) noexcept nogil:
+    if fstatat(work.directory, work.name, about, AT_SYMLINK_NOFOLLOW) < 0:
+        return -errno
+    return 0
+
+
 cdef void run_inspect(Job* job) noexcept nogil:
-    # result: size of data; found and info.length: contents of info; mtime_ns
+    # result: size of data; found and info.length: contents of info; mtime_ns. Of the sizes before
+    # and after info was read the smaller: neither bytes that came after it nor ones that were cut.
     cdef FileJob* work = <FileJob*>job
-    cdef stat about
-    cdef int status
-    cdef int info = _open(work.directory, work.other, O_RDONLY, 0)
+    cdef stat before, about
+    cdef int status = _measure(work, &before)
+    cdef int info = _open(work.directory, work.other, O_RDONLY, 0) if status == 0 else status
     if info < 0:
         job.error = -info
         return
     status = _read_found(work, info)
     close(info)
-    if status == 0 and fstatat(work.directory, work.name, &about, AT_SYMLINK_NOFOLLOW) < 0:
-        status = -errno
     if status == 0:
+        status = _measure(work, &about)
+    if status == 0:
+        if before.st_size < about.st_size:
+            about = before
         job.result = about.st_size
         work.mtime_ns = about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec
     job.error = -status
@@ -288,7 +292,7 @@ cdef int _concatenate(FileJob* work, int target) noexcept nogil:
         source = _open(work.directory, work.sources[i].name, O_RDONLY, 0)
         if source < 0:
             return source
-        status = append_range(source, work.sources[i].size, target, at)
+        status = append_range(source, work.sources[i].size, target, at, work.stopping)
         close(source)
         if status < 0:
             return status

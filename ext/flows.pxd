@@ -34,7 +34,7 @@ ctypedef struct Flow:
     bint receiving
     bint by_buffer       # splice was refused
     bint writeback
-    int64_t written_back
+    int64_t written_back         # counts from `offset`; -offset at the start
     int low_water        # SO_RCVLOWAT as set, 1 at the start
     int idle_ms
     int64_t min_rate

@@ -384,12 +384,16 @@ cdef int start_flow(FlowLane* lane, Flow* flow) noexcept nogil:
     flow.moved_at_ms = flow.window_ms = _now_ms()
     add_int(&lane.active, 1)
     _ensure_ticking(lane)
-    store_u64(&flow.state, _word(generation, ARMED))
+    # Not ARMED yet: a tick, or a kick meant for the life before, would arm what was not added.
+    store_u64(&flow.state, _word(generation, RUNNING))
     status = _arm(lane, flow, generation, EPOLL_CTL_ADD)
     if status < 0:
         store_u64(&flow.state, _word(generation, FREE))
         add_int(&lane.active, -1)
         return status
+    if not _release(flow, generation):
+        store_u64(&flow.state, _word(generation, ARMED))
+        kick_flow(lane, flow)     # makes good what was missed
     # The prefix, or the end of a flow of no bytes, does not wait for the socket.
     if flow.receiving and (flow.ahead.length or flow.length == 0):
         kick_flow(lane, flow)

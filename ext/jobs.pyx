@@ -125,17 +125,20 @@ cdef void* _work(void* argument) noexcept nogil:
     cdef Job* job
     pthread_mutex_lock(&lane.mutex)
     while True:
-        while lane.first == NULL and not lane.closing:
-            lane.idle += 1
-            pthread_cond_wait(&lane.work, &lane.mutex)
-            lane.idle -= 1
         job = lane.first
         if job == NULL:
-            break
+            if lane.closing:
+                break
+            lane.active -= 1
+            while lane.wakes == 0 and not lane.closing:
+                pthread_cond_wait(&lane.work, &lane.mutex)
+            lane.wakes -= 1       # who wakes counts the thread as active; closing, nobody counts
+            continue
         lane.first = job.next
         if lane.first == NULL:
             lane.last = NULL
-        lane.queued -= 1
+        lane.queued -= job.weight
+        lane.taken += 1
         pthread_mutex_unlock(&lane.mutex)
         job.run(job)
         complete(lane.completions, job)
@@ -144,25 +147,43 @@ cdef void* _work(void* argument) noexcept nogil:
     return NULL
 
 
-cdef void open_lane(Lane* lane, const char* name, int limit, Completions* list) noexcept nogil:
+cdef void open_lane(Lane* lane, const char* name, int limit, int depth,
+                    Completions* list) noexcept nogil:
     memset(lane, 0, sizeof(Lane))
     lane.name = name
+    lane.depth = depth
     lane.limit = min(limit, <int>LANE_THREADS_MAX)
     lane.completions = list
     pthread_mutex_init(&lane.mutex, NULL)
     pthread_cond_init(&lane.work, NULL)
 
 
+cdef int _engage(Lane* lane, bint* wake) noexcept nogil:
+    # One more thread, where there is one: 0 or -errno. `wake`: it is asleep and must be signalled.
+    cdef int status
+    wake[0] = lane.active < lane.started
+    if wake[0]:
+        lane.wakes += 1
+    elif lane.started < lane.limit:
+        status = start_thread(&lane.threads[lane.started], lane.name, _work, lane)
+        if status < 0:
+            return status
+        lane.started += 1
+    else:
+        return 0
+    lane.active += 1
+    return 0
+
+
 cdef int enqueue(Lane* lane, Job* job) noexcept nogil:
     cdef int status = 0
-    cdef bint wake
+    cdef bint wake = False
     job.next = NULL
     pthread_mutex_lock(&lane.mutex)
-    # `idle` still counts threads that were woken and have not run yet, hence the comparison.
-    if lane.queued >= lane.idle and lane.started < lane.limit:
-        status = start_thread(&lane.threads[lane.started], lane.name, _work, lane)
-        if status == 0:
-            lane.started += 1
+    # Two threads that create files in one directory spin on its lock: 0.15 s of CPU for 1,000
+    # uploads instead of 0.1, and fewer of them.
+    if lane.queued >= lane.depth * lane.active:
+        status = _engage(lane, &wake)
     if lane.started == 0:
         pthread_mutex_unlock(&lane.mutex)
         return status
@@ -171,12 +192,25 @@ cdef int enqueue(Lane* lane, Job* job) noexcept nogil:
     else:
         lane.last.next = job
     lane.last = job
-    lane.queued += 1
-    wake = lane.idle > 0
+    lane.queued += job.weight
     pthread_mutex_unlock(&lane.mutex)
     if wake:
         pthread_cond_signal(&lane.work)       # unlocked, or the woken thread waits for the mutex
     return 0
+
+
+cdef bint relieve(Lane* lane) noexcept nogil:
+    cdef bint again
+    cdef bint wake = False
+    pthread_mutex_lock(&lane.mutex)
+    if lane.queued > 0 and lane.taken == lane.taken_before:
+        _engage(lane, &wake)      # where it fails, the next call tries again
+    lane.taken_before = lane.taken
+    again = lane.active > 0
+    pthread_mutex_unlock(&lane.mutex)
+    if wake:
+        pthread_cond_signal(&lane.work)
+    return again
 
 
 cdef void close_lane(Lane* lane) noexcept nogil:

@@ -26,9 +26,12 @@ cdef enum:
 
 
 cdef void _account(Flow* flow, int64_t stored) noexcept nogil:
+    # The first range begins with the file (written_back is -offset then; clean pages cost nothing):
+    # what an earlier transfer left unwritten must not get its blocks after what follows it, or the
+    # size covers zeros after a power cut, and the size is the offset.
     cdef int64_t moved = flow.moved + stored
     store_i64(&flow.moved, moved)
-    if flow.writeback and moved - flow.written_back >= WRITEBACK_BYTES:
+    if flow.writeback and moved - max(flow.written_back, <int64_t>0) >= WRITEBACK_BYTES:
         sync_file_range(flow.file, flow.offset + flow.written_back, moved - flow.written_back,
                         SYNC_FILE_RANGE_WRITE)
         flow.written_back = moved

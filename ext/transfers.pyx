@@ -80,25 +80,29 @@ cdef class Lender(Dispatcher):
         return flow
 
     cdef Transfer start(self, Flow* flow, bytes ahead, Digest digest):
-        cdef Transfer transfer = Transfer.__new__(Transfer)
-        cdef int status
+        # Whatever may fail comes before the transfer knows its flow.
+        cdef Transfer transfer = None
+        try:
+            transfer = Transfer.__new__(Transfer)
+            transfer.done = self.loop.create_future()
+            self.running.add(transfer)
+            flow.ahead = view_of(ahead)
+            flow.job.future = <PyObject*>transfer
+            flow.job.kept = <PyObject*>ahead
+            if digest is not None:
+                flow.hash = &digest.hash
+            check(start_flow(&self.flows, flow))
+        except BaseException:
+            give_flow(&self.flows, flow)
+            self.running.discard(transfer)
+            raise
+        if digest is not None:
+            digest.busy = True
         transfer.lender = self
-        transfer.done = self.loop.create_future()
         transfer.digest = digest
         transfer.flow = flow
-        flow.ahead = view_of(ahead)
-        flow.job.future = <PyObject*>transfer
-        flow.job.kept = <PyObject*>ahead
-        status = start_flow(&self.flows, flow)
-        if status < 0:
-            transfer.flow = NULL
-            give_flow(&self.flows, flow)
-            if digest is not None:
-                digest.busy = False
-            check(status)
         Py_INCREF(transfer)
         Py_INCREF(ahead)
-        self.running.add(transfer)
         return transfer
 
     def receive(self, int sock, int file, int64_t offset, int64_t length, *,
@@ -112,20 +116,21 @@ cdef class Lender(Dispatcher):
         if digest is not None:
             digest.require_idle()
         flow = self.make_flow(sock, file, offset, length, idle_ms)
-        if digest is not None:
-            flow.hash = &digest.hash
-            digest.busy = True
         flow.turn = receive_turn
         flow.receiving = True
         flow.events = EPOLLIN
         flow.min_rate = min_rate
         flow.writeback = writeback
+        flow.written_back = -offset
         return self.start(flow, prefix, digest)
 
     def send(self, int sock, int file, int64_t offset, int64_t length, *,
-             bytes head not None=b"", int idle_ms=0):
+             bytes head not None=b"", int idle_ms=0, int64_t min_rate=0):
         """Send a slice of a file to a socket."""
-        cdef Flow* flow = self.make_flow(sock, file, offset, length, idle_ms)
+        cdef Flow* flow
+        natural(min_rate)
+        flow = self.make_flow(sock, file, offset, length, idle_ms)
+        flow.min_rate = min_rate
         flow.turn = send_turn
         flow.events = EPOLLOUT
         return self.start(flow, head, None)

@@ -42,13 +42,15 @@ class Engine(Lender):
         """
 
     def close(self) -> None:
-        """Cancel transfers, finish queued jobs, resolve every future, join the threads. Blocks.
+        """Cancel transfers and copies, finish queued jobs, resolve every future, join. Blocks.
 
-        Before the loop is closed. Every method raises RuntimeError afterwards.
+        Before the loop is closed. A concatenation that copies is ECANCELED. Every method raises
+        RuntimeError afterwards.
         """
 
-    # File jobs run on the quick lane (two threads), those that may take long on the sync lane
-    # (sixteen): whatever syncs, and remove, truncate and concatenate.
+    # File jobs run on the quick lane, those that may take long on the sync lane (sixteen threads):
+    # whatever syncs, and remove, truncate and concatenate. One quick thread does the work; the
+    # second helps where 64 jobs, or pages to be written, wait, or where the first waits for a disk.
 
     def create(
         self,
@@ -65,27 +67,13 @@ class Engine(Lender):
         On any error neither is left behind.
         """
 
-    def create_open(
-        self,
-        directory: int,
-        data_name: bytes,
-        body: bytes,
-        info_name: bytes,
-        info: bytes,
-        sync: int,
-        mode: int = 0o600,
-    ) -> Future[int]:
-        """As ``create``, and return a descriptor of the data file, open for writing.
-
-        It is closed again where the future was cancelled meanwhile.
-        """
-
     def inspect(
         self, directory: int, data_name: bytes, info_name: bytes
     ) -> Future[tuple[bytes, int, int]]:
         """Return contents of info (at most 1 MiB), size of data, mtime of data in nanoseconds.
 
-        FileNotFoundError where either is missing.
+        The size is never larger than it was before info was read. FileNotFoundError where either
+        is missing.
         """
 
     def open(
@@ -142,7 +130,7 @@ class Engine(Lender):
         """Create *target* (O_EXCL) of the first bytes of each (source, size); return its size.
 
         Shares blocks where the file system can, else copies. A source that is shorter is ENODATA.
-        On error the target is removed.
+        On error the target is removed; ECANCELED where the engine closes meanwhile.
         """
 
     def free_space(self, directory: int) -> Future[int]:

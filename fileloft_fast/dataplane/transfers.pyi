@@ -74,16 +74,29 @@ class Lender(Dispatcher):
         one byte more is read from the socket. *digest* sees every stored byte. *idle_ms*: no byte
         for so long is ETIMEDOUT, and so are fewer than *min_rate* bytes a second over each such
         window; 0 switches both off. *writeback* starts writing to the disk while bytes arrive, for
-        a sync that follows. Raises OSError where *sock* cannot be watched.
+        a sync that follows.
+
+        Raises OSError where *sock* cannot be watched (EBADF, EEXIST: it is lent already, ENOSPC:
+        the limit of epoll) or no thread can be started (EAGAIN), MemoryError, RuntimeError where
+        the engine is closed or *digest* is in use. Nothing was lent then, no byte was moved.
 
         After ECANCELED, ETIMEDOUT and ECONNRESET every byte that left the socket is in the file;
         after an error of the disk some may be lost, and the connection is of no more use.
         """
 
     def send(
-        self, sock: int, file: int, offset: int, length: int, *, head: bytes = b"", idle_ms: int = 0
+        self,
+        sock: int,
+        file: int,
+        offset: int,
+        length: int,
+        *,
+        head: bytes = b"",
+        idle_ms: int = 0,
+        min_rate: int = 0,
     ) -> Transfer:
         """Send *head*, then exactly *length* bytes of *file* from *offset*; ``moved`` counts those.
 
-        Nothing else may write to the socket meanwhile.
+        Nothing else may write to the socket meanwhile. *idle_ms* and *min_rate* are those of
+        ``receive``, for bytes that the socket takes; so is what it raises.
         """

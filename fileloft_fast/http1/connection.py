@@ -308,6 +308,7 @@ class Connection(asyncio.BufferedProtocol):
                 part.length,
                 head=head,
                 idle_ms=int(patience.body_s * 1000),
+                min_rate=patience.min_rate_bytes_per_s,
             )
             return await transfer.done == part.length and transfer.errno == 0
         finally:

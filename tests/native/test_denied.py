@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE
-from tests.native.denial import run_denied
+from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest
+from tests.native.denial import deny, run_denied
 from tests.native.yard import Yard, body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from fileloft_fast.dataplane import Transfer
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,28 @@ def test_receive_works_where_splice_does_not(tmp_path: Path, call: str, number: 
         assert await yard.received(server, 4) == b"next"
 
     run_denied(tmp_path, call, number, scenario)
+
+
+def test_a_transfer_without_a_thread_is_refused_and_forgotten(tmp_path: Path) -> None:
+    async def scenario(yard: Yard) -> None:
+        deny("clone", errno.EAGAIN)
+        file = yard.file()
+        _, server = yard.connection()
+        running = Digest("md5")
+        prefix = body(100)
+        before = sys.getrefcount(prefix), sys.getrefcount(running), sys.getrefcount(yard.engine)
+        uses: list[Callable[[], Transfer]] = [
+            lambda: yard.engine.receive(
+                server.fileno(), file, 0, 200, prefix=prefix, digest=running
+            ),
+            lambda: yard.engine.send(server.fileno(), file, 0, 1, head=prefix),
+        ]
+        for use in uses:
+            with pytest.raises(BlockingIOError):
+                use()
+        after = sys.getrefcount(prefix), sys.getrefcount(running), sys.getrefcount(yard.engine)
+        assert after == before
+        running.update(b"")  # not lent
+        assert yard.read() == b""
+
+    run_denied(tmp_path, "clone3", errno.EAGAIN, scenario)

@@ -59,33 +59,13 @@ async def test_create_leaves_nothing_behind_where_the_disk_is_full(yard: Yard) -
     assert yard.names() == set()
 
 
-@SYNCS
-async def test_create_open_returns_the_data_file(yard: Yard, sync: int) -> None:
-    descriptor = await yard.engine.create_open(yard.directory, b"a", b"12", b"b", b"{}", sync)
-    assert os.pwrite(descriptor, b"3", 2) == 1
-    os.close(descriptor)
-    assert yard.read("a") == b"123"
-
-
-async def test_create_open_leaves_nothing_open_on_error(yard: Yard) -> None:
-    yard.write("b", b"old")
-    before = open_descriptors()
-    with pytest.raises(FileExistsError):
-        await yard.engine.create_open(yard.directory, b"a", b"", b"b", b"", SYNC_NONE)
-    assert open_descriptors() == before
-    assert yard.names() == {"b"}
-
-
 async def test_a_descriptor_that_nobody_waits_for_is_closed(yard: Yard) -> None:
     yard.write("x", b"")
     before = open_descriptors()
-    made = yard.engine.create_open(yard.directory, b"a", b"", b"b", b"", SYNC_NONE)
     opened = yard.engine.open(yard.directory, b"x", os.O_RDONLY)
-    made.cancel()
     opened.cancel()
     yard.engine.close()  # resolves whatever was under way, and closes the engine's own three
     assert open_descriptors() == before - 4
-    assert yard.names() == {"a", "b", "x"}
 
 
 async def test_inspect_tells_contents_size_and_time(yard: Yard) -> None:

@@ -361,6 +361,7 @@ async def test_arguments_that_make_no_sense_are_refused_at_once(yard: Yard) -> N
         lambda: yard.engine.receive(sock, 0, 0, 1, min_rate=-1),
         lambda: yard.engine.receive(sock, 0, 0, 1, prefix=b"12"),
         lambda: yard.engine.send(sock, 0, -1, 1),
+        lambda: yard.engine.send(sock, 0, 0, 1, min_rate=-1),
     ]
     for use in uses:
         with pytest.raises(ValueError, match=r"negative|prefix"):

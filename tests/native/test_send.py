@@ -82,6 +82,24 @@ async def test_a_reader_that_stops_reading_is_a_timeout(yard: Yard) -> None:
     assert number == errno.ETIMEDOUT
 
 
+async def test_a_reader_below_the_minimum_rate_is_a_timeout(yard: Yard) -> None:
+    file = yard.file(contents=bytes(LARGE))
+    client, server = yard.connection()
+    transfer = yard.engine.send(
+        server.fileno(), file, 0, LARGE, idle_ms=400, min_rate=1_000_000_000_000
+    )
+    await yard.until(lambda: transfer.moved)
+    began = yard.loop.time()
+    read = 0
+    while not transfer.done.done():
+        if read <= (yard.loop.time() - began) * 10_000_000:  # never idle, and far from the end
+            read += len(await yard.received(client, 200_000))
+        await asyncio.sleep(0)
+    moved, number = await yard.over(transfer)
+    assert read <= moved + 200_000 < LARGE
+    assert number == errno.ETIMEDOUT
+
+
 async def test_a_cancel_stops_where_it_is(yard: Yard) -> None:
     data = body(LARGE)
     file = yard.file(contents=data)

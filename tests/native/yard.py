@@ -11,14 +11,12 @@ import struct
 import sys
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from fileloft_fast.dataplane import Engine, Transfer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -102,6 +100,16 @@ class Yard:
         moved = await transfer.done
         assert moved == transfer.moved
         return moved, transfer.errno
+
+
+def engine_threads() -> list[dict[str, str]]:
+    """Return what /proc tells of every thread of an engine."""
+    found = []
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that was joined is listed a little longer
+            lines = (thread / "status").read_text().splitlines()
+            found.append(dict(line.split(":\t", 1) for line in lines if ":\t" in line))
+    return [status for status in found if status["Name"].startswith("fl-")]
 
 
 def body(length: int, seed: int = 0) -> bytes:

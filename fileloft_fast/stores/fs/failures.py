@@ -11,7 +11,8 @@ from fileloft_fast.errors import StorageBusyError, StorageFullError, StoreError
 # EFBIG: a limit on file sizes (RLIMIT_FSIZE, or the file system's own) is a full disk to a client.
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
-_BUSY: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+# ECANCELED: a long copy that a stop has cut short; the next process can make it.
+_BUSY: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ECANCELED})
 
 PEER_ERRNOS: Final = frozenset(
     {
