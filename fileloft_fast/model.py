@@ -97,10 +97,9 @@ class RequestHead(Struct, frozen=True):
 
     ``method`` is as sent (upper case, checked). ``path`` is the raw path of the target, undecoded,
     without scheme, authority and query. ``headers`` maps lower-case names to values without outer
-    white space; a field that came more than once is joined by ``", "``, and its name is in
-    ``repeated``. ``authority`` is ``Host``; "" where there is none, or where the target was in
-    absolute form, whose authority nobody vouches for. ``content_length`` is None for chunked bodies
-    (``chunked``) and 0 where none was sent.
+    white space; a field that came more than once is joined by ``", "``. ``authority`` is ``Host``;
+    "" where there is none, or where the target was in absolute form, whose authority nobody vouches
+    for. ``content_length`` is None for chunked bodies (``chunked``) and 0 where none was sent.
     """
 
     method: str
@@ -111,7 +110,6 @@ class RequestHead(Struct, frozen=True):
     content_length: int | None = 0
     chunked: bool = False
     expect_continue: bool = False
-    repeated: frozenset[str] = frozenset()
     secure: bool = False
     keep_alive: bool = True
 

@@ -54,7 +54,6 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._pending = b""  # came, and belongs to no request yet
         self._body: RequestBody | None = None
-        self._task: asyncio.Task[None] | None = None
         self._reading = True
         self._half_closed = False
         self._deadline = 0.0
@@ -225,7 +224,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pending = body.feed(rest) if rest else b""
         if not body.ended and not head.chunked:
             self.pause()  # the engine reads the rest
-        self._task = self._site.start(self._serve(head, body))
+        self._site.start(self._serve(head, body))
 
     def _on_serving__data(self, data: bytes) -> None:
         rest = data if self._body is None or self._body.ended else self._body.feed(data)
@@ -319,7 +318,6 @@ class Connection(asyncio.BufferedProtocol):
         """Go on with the next request, which may have come already."""
         self._state = _State.IDLE
         self._body = None
-        self._task = None
         self._deadline = self._loop.time() + self._site.patience.idle_s
         if self._pending:
             # A pipeline that has filled up is not added to before it has been worked off.

@@ -55,8 +55,8 @@ class _Silent:
 _SILENT: Final = _Silent()
 
 
-def _split_fields(text: str) -> tuple[dict[str, str], set[str] | None]:
-    """Return the fields of a head, and the names of those that came more than once.
+def _split_fields(text: str) -> dict[str, str]:
+    """Return the fields of a head.
 
     Only for what httptools has accepted: no folded line, no bare CR or LF, a colon in every line. A
     repeated field is joined as RFC 9110 section 5.3 allows.
@@ -66,19 +66,17 @@ def _split_fields(text: str) -> tuple[dict[str, str], set[str] | None]:
         raise HeadTooLargeError("too many header fields")
     pairs = map(_split_known_line if len(text) <= _SHORT_HEAD else _split_line, lines)
     fields = dict(pairs)
-    return (fields, None) if len(fields) == len(lines) else _join_repeated(lines)
+    return fields if len(fields) == len(lines) else _join_repeated(lines)
 
 
-def _join_repeated(lines: list[str]) -> tuple[dict[str, str], set[str]]:
+def _join_repeated(lines: list[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    repeated: set[str] = set()
     for key, value in map(_split_line, lines):
         if key in fields:
-            repeated.add(key)
             fields[key] += f", {value}"
         else:
             fields[key] = value
-    return fields, repeated
+    return fields
 
 
 def _split_line(line: str) -> tuple[str, str]:
@@ -136,8 +134,8 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         upgrade = True
     except HttpParserError as error:
         raise _refusal(data) from error
-    headers, repeated = _split_fields(text)
-    path, authority = _parse_target(method, target, _host(headers, repeated, http10=http10))
+    headers = _split_fields(text)
+    path, authority = _parse_target(method, target, _host(headers, http10=http10))
     length, chunked = _framing(headers, http10=http10)
     return RequestHead(
         method,
@@ -148,13 +146,9 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         length,
         chunked,
         "expect" in headers and _expects_continue(headers["expect"], http10=http10),
-        _NONE if repeated is None else frozenset(repeated),
         secure,
         _keeps_alive(headers.get("connection"), http10=http10) and not upgrade,
     )
-
-
-_NONE: Final[frozenset[str]] = frozenset()
 
 
 def _parse_request_line(line: str) -> tuple[str, str, bool]:
@@ -198,13 +192,13 @@ def _is_host(value: str) -> bool:
     return _HOST.match(value) is not None
 
 
-def _host(headers: dict[str, str], repeated: set[str] | None, *, http10: bool) -> str:
+def _host(headers: dict[str, str], *, http10: bool) -> str:
     host = headers.get("host")
     if host is None:
         if http10:
             return ""
         raise BadRequestError("Host is missing")
-    if (repeated and "host" in repeated) or not _is_host(host):
+    if not _is_host(host):  # nor are two, joined by a comma
         raise BadRequestError("malformed Host")
     return host
 

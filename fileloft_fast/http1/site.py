@@ -57,12 +57,11 @@ class Site:
     date: DateLine = field(default_factory=DateLine)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
-    def start(self, serving: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def start(self, serving: Coroutine[None, None, None]) -> None:
         """Run a request; a drain waits for it even where its connection has ended."""
         task = self.loop.create_task(serving)
         self.tasks.add(task)
         task.add_done_callback(self._end)
-        return task
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

@@ -26,11 +26,6 @@ class Expiry:
         self._ttl_s = ttl_s
         self._finished_too = finished_too
 
-    @property
-    def enabled(self) -> bool:
-        """Whether anything expires at all."""
-        return self._ttl_s is not None
-
     def after(self, now: float) -> float | None:
         """Return when an upload whose last byte came at *now* expires, seconds since the epoch."""
         return None if self._ttl_s is None else now + self._ttl_s

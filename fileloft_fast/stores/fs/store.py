@@ -31,7 +31,6 @@ class FsFound(Struct, frozen=True):
     """An upload on disk: its info, and what recovery may have to do."""
 
     info: UploadInfo
-    data_bytes: int
     mark_at: int | None
     marked: bool
 
@@ -119,7 +118,7 @@ class FsStore:
         info = replace(
             record.info, offset=Offset(offset), modified_at=modified_at, expires_at=expires_at
         )
-        return FsFound(info, size, record.mark_at, marked)
+        return FsFound(info, record.mark_at, marked)
 
     async def declare_length(self, found: FsFound, length: int) -> FsFound:
         """Replace ``.info``; see ``Store``."""
@@ -289,4 +288,4 @@ class FsStore:
         if not found.marked:
             return found
         await self.cut(found)
-        return replace(found, data_bytes=found.info.offset, marked=False)
+        return replace(found, marked=False)
