@@ -296,11 +296,11 @@ cdef void* _serve(void* argument) noexcept nogil:
 
 
 cdef int _ensure_threads(FlowLane* lane) noexcept nogil:
+    # One for each flow: with more, every wake-up pulls a flow to another core.
     cdef int status = 0
-    while lane.started < lane.limit and status == 0:
+    while status == 0 and lane.started < min(lane.limit, load_int(&lane.active) + 1):
         status = start_thread(&lane.threads[lane.started], b"fl-transfer", _serve, lane)
-        if status == 0:
-            lane.started += 1
+        lane.started += status == 0
     return 0 if lane.started > 0 else status
 
 
