@@ -44,8 +44,8 @@ class Appender(Protocol):
         It ends early after *idle_ms* milliseconds without a byte, or below *min_rate* bytes/s.
         """
 
-    async def settle(self, transfer: Transfer) -> int:
-        """Wait for the end of *transfer*; return how many of its bytes are stored.
+    async def settle(self, transfer: Transfer) -> None:
+        """Wait for the end of *transfer* and count its bytes as received.
 
         Raises StoreError where the disk was the reason to end.
         """

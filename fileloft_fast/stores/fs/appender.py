@@ -68,13 +68,11 @@ class FsAppender:
             writeback=self._store.sync is not SyncMode.NONE,
         )
 
-    async def settle(self, transfer: Transfer) -> int:
+    async def settle(self, transfer: Transfer) -> None:
         """Wait for *transfer* and count its bytes; see ``Appender``."""
-        moved = await transfer.done
-        self.received += moved
+        self.received += await transfer.done
         if transfer.errno not in PEER_ERRNOS:
             raise store_error(OSError(transfer.errno, os.strerror(transfer.errno)))
-        return moved
 
     async def checksum(self, algorithm: str) -> bytes:
         """Return the digest of everything appended; see ``Appender``."""
@@ -93,11 +91,7 @@ class FsAppender:
         """Sync as promised, then take the mark away: a crash in between cuts, it never shows."""
         store, found = self._store, self._found
         info = replace(found.info, offset=Offset(found.info.offset + self.received))
-        sync = SYNC_NONE
-        if store.sync is SyncMode.CHUNK:
-            sync = SYNC_DATA  # the names were made durable at creation
-        elif store.sync is SyncMode.COMPLETE and info.complete:
-            sync = SYNC_NAME
+        sync = store.promised(info)
         if self._checked:
             await self._sync_and_close(SYNC_NONE if sync == SYNC_NONE else SYNC_DATA)
             await store.mark(found, NO_MARK, sync)

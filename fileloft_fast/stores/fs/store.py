@@ -131,18 +131,17 @@ class FsStore:
         info = replace(found.info, offset=Offset(found.info.offset + len(body)))
         if not body and not info.complete:
             return found.info
-        if info.complete and self.sync is SyncMode.COMPLETE:
-            appender = await self.open(found)
+        if self.promised(info) != SYNC_NONE:
+            appender = await self.open(found)  # which knows what a sync that fails means
             try:
                 await appender.write(body)
             except BaseException:
                 await appender.keep()
                 raise
             return await appender.commit()
-        sync = SYNC_DATA if self.sync is SyncMode.CHUNK else SYNC_NONE
         try:
             await self.engine.append(
-                self.directory, info.id.encode(), body, found.info.offset, sync
+                self.directory, info.id.encode(), body, found.info.offset, SYNC_NONE
             )
         except OSError as error:
             raise store_error(error) from error
@@ -240,6 +239,14 @@ class FsStore:
                     yield name
         finally:
             listing.close()
+
+    def promised(self, info: UploadInfo) -> int:
+        """Return what has to be synced before bytes that make an upload *info* are acknowledged."""
+        if self.sync is SyncMode.CHUNK:
+            return SYNC_DATA  # the names were made durable at creation
+        if self.sync is SyncMode.COMPLETE and info.complete:
+            return SYNC_NAME
+        return SYNC_NONE
 
     async def truncate(self, found: FsFound) -> None:
         """Take back every byte after ``found.info.offset``."""

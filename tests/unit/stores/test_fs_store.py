@@ -142,6 +142,22 @@ def test_a_full_upload_that_cannot_be_synced_is_cut_back(tmp_path: Path, how: st
     run_denied(tmp_path, "fdatasync", errno.EIO, scenario)
 
 
+def test_a_chunk_that_cannot_be_synced_as_promised_is_cut_back(tmp_path: Path) -> None:
+    """FILELOFT_SYNC=chunk promises every answer, also that to a short body in one step."""
+
+    async def scenario(yard: Yard) -> None:
+        store = FsStore(yard.engine, str(tmp_path), sync=SyncMode.NONE)
+        yard.stack.callback(store.close)
+        await store.create(info_of(10), b"kept")
+        store.sync = SyncMode.CHUNK
+        with pytest.raises(StoreError):
+            await store.append(await store.load(ID), b"12345")
+        assert (await store.load(ID)).info.offset == 4
+        assert (tmp_path / ID).read_bytes() == b"kept"
+
+    run_denied(tmp_path, "fdatasync", errno.EIO, scenario)
+
+
 def test_a_part_that_is_kept_needs_no_sync(tmp_path: Path) -> None:
     async def scenario(yard: Yard) -> None:
         store = FsStore(yard.engine, str(tmp_path), sync=SyncMode.COMPLETE)
