@@ -263,23 +263,23 @@ class Connection(asyncio.BufferedProtocol):
             or self._site.draining
             or not (skip or body.ended)
         )
-        date = self._site.date.line()
         head_only = head.method == "HEAD"
-        if isinstance(response.body, FileSlice):
-            try:
-                data = render_head(
-                    response, date, head_only=head_only, close=close, keep_alive_10=head.http10
-                )
-                sent = await self._send_file(response.body, data)
-            finally:
-                os.close(response.body.descriptor)
-            if not sent:
+        part = response.body if isinstance(response.body, FileSlice) else None
+        try:
+            data = render_head(
+                response,
+                self._site.date.line(),
+                head_only=head_only,
+                close=close,
+                keep_alive_10=head.http10,
+            )
+            if part is not None and not await self._send_file(part, data):
                 self.abort()
                 return
-        elif self._transport is not None:
-            data = render_head(
-                response, date, head_only=head_only, close=close, keep_alive_10=head.http10
-            )
+        finally:
+            if part is not None:
+                os.close(part.descriptor)
+        if isinstance(response.body, bytes) and self._transport is not None:
             self._transport.write(data if head_only else data + response.body)
             if self._writable is not None:
                 await self._writable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -12,28 +11,13 @@ from fileloft_fast.errors import BodyTimeoutError
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.http1.limits import TINY_CHUNKS
 from fileloft_fast.model import RequestHead
+from tests.unit.sides import LendingSide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 TIMEOUT_S = 60.0
 MIN_RATE = 64
-
-
-class Side:
-    """A connection that only lends its socket."""
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def send_continue(self) -> None: ...
-
-    def is_abandoned(self) -> bool:
-        return False
-
-    def duplicate(self) -> int:
-        return os.dup(0)
 
 
 class Clock:
@@ -54,7 +38,7 @@ class Late:
         loop = asyncio.get_running_loop()
         self.clock = Clock(loop)
         head = RequestHead("PATCH", "/files/a", {}, content_length=1_000_000)
-        self.body = RequestBody(Side(), cast("asyncio.AbstractEventLoop", self.clock), head)
+        self.body = RequestBody(LendingSide(), cast("asyncio.AbstractEventLoop", self.clock), head)
 
     async def read(self, size: int, after_s: float) -> None:
         """Read what the client sends after so long; the site looks before it comes."""
@@ -120,7 +104,7 @@ def test_a_client_at_a_fair_rate_is_waited_for_in_every_window() -> None:
 def test_many_tiny_chunks_in_one_read_are_noticed_and_forgotten() -> None:
     async def scene(_: Late) -> None:
         head = RequestHead("PATCH", "/files/a", {}, content_length=None, chunked=True)
-        body = RequestBody(Side(), asyncio.get_running_loop(), head)
+        body = RequestBody(LendingSide(), asyncio.get_running_loop(), head)
         body.feed(b"1\r\nx\r\n" * (TINY_CHUNKS + 1))
         assert body.tiny
         body.feed(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")

@@ -15,6 +15,7 @@ from fileloft_fast.model import Offset, RequestHead, UploadId
 from fileloft_fast.tus.effects import Append
 from fileloft_fast.uploads.intake import Intake
 from fileloft_fast.uploads.locks import Locks
+from tests.unit.sides import LendingSide
 
 if TYPE_CHECKING:
     from fileloft_fast.stores import AnyStore, Found
@@ -26,26 +27,6 @@ FAILURES = (
     (MemoryError(), MemoryError),
     (RuntimeError("the engine is closed"), RuntimeError),
 )
-
-
-class Side:
-    """A connection that lends its socket and remembers it."""
-
-    def __init__(self) -> None:
-        self.lent = -1
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def send_continue(self) -> None: ...
-
-    def is_abandoned(self) -> bool:
-        return False
-
-    def duplicate(self) -> int:
-        self.lent = os.dup(0)
-        return self.lent
 
 
 class Refusing:
@@ -71,7 +52,7 @@ def test_a_transfer_that_does_not_start_gives_the_socket_back(
     failure: Exception, told: type[Exception]
 ) -> None:
     async def scene() -> None:
-        side, store = Side(), Refusing(failure)
+        side, store = LendingSide(), Refusing(failure)
         head = RequestHead("PATCH", "/files/a", {}, content_length=10)
         body = RequestBody(side, asyncio.get_running_loop(), head)
         intake = Intake(store=cast("AnyStore", store), algorithms={}, idle_ms=1, min_rate=0)

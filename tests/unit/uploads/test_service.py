@@ -15,26 +15,11 @@ from fileloft_fast.stores import FsStore
 from fileloft_fast.uploads import Locks, Service
 from fileloft_fast.uploads.expiry import Expiry
 from fileloft_fast.uploads.intake import Intake
+from tests.unit.sides import Side
 from tests.unit.tus.heads import ID, UPLOAD, head, patch, rules
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Side:
-    """A connection that lends nothing."""
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def send_continue(self) -> None: ...
-
-    def is_abandoned(self) -> bool:
-        return False
-
-    def duplicate(self) -> None:
-        return None
 
 
 class SlowDisk:
