@@ -12,6 +12,8 @@ cdef enum Outcome:
     OUTCOME_RESULT           # job.result
     OUTCOME_OPENED           # descriptor and size
     OUTCOME_INSPECTED        # contents, size, mtime
+    OUTCOME_READ             # the kept bytes, as far as they were filled
+    OUTCOME_DIGEST           # of the kept digest
     OUTCOME_FLOW             # not a FileJob: the subclass knows
 
 cdef class Dispatcher:

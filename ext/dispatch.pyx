@@ -73,6 +73,11 @@ cdef object _value(FileJob* work):
     if work.job.outcome == OUTCOME_INSPECTED:
         found = PyBytes_FromStringAndSize(<char*>work.found, <Py_ssize_t>work.info.length)
         return found, work.job.result, work.mtime_ns
+    if work.job.outcome == OUTCOME_READ:
+        filled = <bytes><object>work.job.kept
+        return filled if work.job.result == work.length else filled[:work.job.result]
+    if work.job.outcome == OUTCOME_DIGEST:
+        return (<Digest>(<object>work.job.kept)[1]).digest()
     return None
 
 

@@ -7,14 +7,15 @@ import select
 import warnings
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc
 
 from fileloft_fast.dataplane.atomics cimport store_int
 from fileloft_fast.dataplane.digest cimport Digest
 from fileloft_fast.dataplane.dispatch cimport (
-    OUTCOME_INSPECTED, OUTCOME_NONE, OUTCOME_OPENED, OUTCOME_RESULT, check, file_name, natural,
-    valid_sync, view_of,
+    OUTCOME_DIGEST, OUTCOME_INSPECTED, OUTCOME_NONE, OUTCOME_OPENED, OUTCOME_READ, OUTCOME_RESULT,
+    check, file_name, natural, valid_sync, view_of,
 )
 from fileloft_fast.dataplane.files cimport (
     FileJob, Source, run_append, run_close, run_concatenate, run_create, run_inspect, run_measure,
@@ -24,12 +25,14 @@ from fileloft_fast.dataplane.flows cimport close_flows, open_flows
 from fileloft_fast.dataplane.jobs cimport (
     Kernel, close_completions, close_lane, close_pool, open_completions, open_lane,
 )
+from fileloft_fast.dataplane.ranges cimport run_checksum, run_punch, run_read
 from fileloft_fast.dataplane.transfers cimport Lender
 
 
 cdef enum:
     PAGE_BYTES = 4096
     QUICK_DEPTH = 64             # jobs, or pages to be written
+    QUICK_READ_BYTES = 64 * 1024         # a longer read may wait for the disk for long
 
 SYNC_NONE = 0
 SYNC_DATA = 1
@@ -250,3 +253,41 @@ cdef class Engine(Lender):
         cdef FileJob* work = self.make_job(run_measure, OUTCOME_RESULT, None)
         work.directory = directory
         return self.submit(work, False)
+
+    # -- ranges of open files ----------------------------------------------------------------------
+
+    def punch(self, int descriptor, int64_t offset, int64_t length):
+        """Give the blocks of a range back."""
+        cdef FileJob* work = self._with_range(
+            run_punch, OUTCOME_NONE, descriptor, offset, length, None
+        )
+        return self.submit(work, True)
+
+    def checksum(self, int descriptor, int64_t offset, int64_t length, str algorithm not None):
+        """Return the digest of a range."""
+        cdef Digest digest = Digest(algorithm)        # the job's own: it need not be marked busy
+        cdef FileJob* work = self._with_range(
+            run_checksum, OUTCOME_DIGEST, descriptor, offset, length, (None, digest)
+        )
+        work.hash = &digest.hash
+        return self.submit(work, True)
+
+    def read(self, int descriptor, int64_t length, int64_t offset):
+        """Return the bytes of a range."""
+        cdef bytes target = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>natural(length))
+        cdef FileJob* work = self._with_range(
+            run_read, OUTCOME_READ, descriptor, offset, length, target
+        )
+        work.target = <unsigned char*>PyBytes_AS_STRING(target)
+        return self.submit(work, length > QUICK_READ_BYTES)
+
+    cdef FileJob* _with_range(self, Kernel run, int outcome, int descriptor, int64_t offset,
+                              int64_t length, kept) except NULL:
+        cdef FileJob* work
+        natural(offset)
+        natural(length)
+        work = self.make_job(run, outcome, kept)
+        work.descriptor = descriptor
+        work.offset = offset
+        work.length = length
+        return work

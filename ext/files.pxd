@@ -34,10 +34,12 @@ ctypedef struct FileJob:
     Bytes data
     Bytes info
     int64_t offset
+    int64_t length       # of the range
     int64_t mtime_ns     # out
     Hash* hash           # or NULL
     Source* sources      # malloc'ed, freed by the loop thread
     Py_ssize_t count
+    unsigned char* target        # out: the memory of a bytes object that the job keeps
     unsigned char* found         # out, malloc'ed, freed by the loop thread
 
 # Each sets job.error and job.result. What `result` is stands beside the kernel.
@@ -56,3 +58,7 @@ cdef void run_measure(Job* job) noexcept nogil
 # 0, or -errno with what was stored before it in stored[0]
 cdef int write_all(int descriptor, const unsigned char* start, size_t length, int64_t at,
                    int64_t* stored) noexcept nogil
+
+# 0, or -errno; how many bytes there were in found[0]: fewer than `length` at the end of the file
+cdef int read_all(int descriptor, unsigned char* target, size_t length, int64_t at,
+                  int64_t* found) noexcept nogil

@@ -83,6 +83,24 @@ cdef int write_all(int descriptor, const unsigned char* start, size_t length, in
     return status
 
 
+cdef int read_all(int descriptor, unsigned char* target, size_t length, int64_t at,
+                  int64_t* found) noexcept nogil:
+    cdef size_t done = 0
+    cdef ssize_t n
+    cdef int status = 0
+    while done < length:
+        n = pread(descriptor, target + done, length - done, at + <int64_t>done)
+        if n > 0:
+            done += <size_t>n
+        elif n == 0:
+            break
+        elif errno != EINTR:
+            status = -errno
+            break
+    found[0] = <int64_t>done
+    return status
+
+
 cdef int _write_new(int directory, const char* name, int flags, mode_t mode, Bytes contents,
                     int* descriptor) noexcept nogil:
     # Opens and fills. `descriptor` is -1 where nothing was opened: then there is nothing to remove.
@@ -117,24 +135,17 @@ cdef void run_create(Job* job) noexcept nogil:
 cdef int _read_found(FileJob* work, int descriptor) noexcept nogil:
     cdef stat about
     cdef size_t length
-    cdef size_t done = 0
-    cdef ssize_t n
+    cdef int64_t found = 0
+    cdef int status
     if fstat(descriptor, &about) < 0:
         return -errno
     length = <size_t>min(about.st_size, <int64_t>INFO_BYTES_MAX)
     work.found = <unsigned char*>malloc(length + 1)
     if work.found == NULL:
         return -ENOMEM
-    while done < length:
-        n = pread(descriptor, work.found + done, length - done, <int64_t>done)
-        if n == 0:
-            break
-        if n > 0:
-            done += <size_t>n
-        elif errno != EINTR:
-            return -errno
-    work.info.length = done
-    return 0
+    status = read_all(descriptor, work.found, length, 0, &found)
+    work.info.length = <size_t>found
+    return status
 
 
 cdef int _measure(FileJob* work, stat* about) noexcept nogil:

@@ -19,6 +19,8 @@ cdef extern from "<fcntl.h>" nogil:
     int O_WRONLY
     int F_SETPIPE_SZ
     int F_GETPIPE_SZ
+    int FALLOC_FL_KEEP_SIZE
+    int FALLOC_FL_PUNCH_HOLE
     unsigned int SPLICE_F_MOVE
     unsigned int SPLICE_F_NONBLOCK
     unsigned int SYNC_FILE_RANGE_WRITE
@@ -26,6 +28,7 @@ cdef extern from "<fcntl.h>" nogil:
     int fcntl(int descriptor, int command, ...)
     ssize_t splice(int source, int64_t* source_at, int target, int64_t* target_at,
                    size_t length, unsigned int flags)
+    int fallocate(int descriptor, int mode, int64_t offset, int64_t length)
     int sync_file_range(int descriptor, int64_t offset, int64_t length, unsigned int flags)
 
 cdef extern from "<stdlib.h>" nogil:

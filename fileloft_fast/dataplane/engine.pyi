@@ -49,8 +49,9 @@ class Engine(Lender):
         """
 
     # File jobs run on the quick lane, those that may take long on the sync lane (sixteen threads):
-    # whatever syncs, and remove, truncate and concatenate. One quick thread does the work; the
-    # second helps where 64 jobs, or pages to be written, wait, or where the first waits for a disk.
+    # whatever syncs, and remove, truncate, concatenate, punch, checksum and long reads. One quick
+    # thread does the work; the second helps where 64 jobs, or pages to be written, wait, or where
+    # the first waits for a disk.
 
     def create(
         self,
@@ -135,3 +136,22 @@ class Engine(Lender):
 
     def free_space(self, directory: int) -> Future[int]:
         """Return the bytes that an unprivileged user may still write."""
+
+    # Ranges of open files. Cancelling a future does not end its job: await it shielded where the
+    # task that waits may be cancelled, and close no descriptor before the job is over.
+
+    def punch(self, descriptor: int, offset: int, length: int) -> Future[None]:
+        """Give the blocks of a range back: it reads as zeros, the size of the file stays.
+
+        EOPNOTSUPP where the file system cannot; nothing was changed then. A length of 0 is EINVAL.
+        """
+
+    def checksum(self, descriptor: int, offset: int, length: int, algorithm: str) -> Future[bytes]:
+        """Return the ``Digest.digest()`` of exactly that range.
+
+        A file that ends before is ENODATA; ECANCELED where the engine closes meanwhile. Raises
+        ValueError for an unknown algorithm.
+        """
+
+    def read(self, descriptor: int, length: int, offset: int) -> Future[bytes]:
+        """Return *length* bytes from *offset*, fewer at the end of the file."""

@@ -22,6 +22,7 @@ NATIVE_LAYERS = (
     "dispatch",
     "tools",
     "mate",
+    "ranges",
     "files",
     "digest",
     "jobs",
@@ -30,8 +31,8 @@ NATIVE_LAYERS = (
     "linux",
     "atomics",
 )
-ROOMS = ("cli", "app", "listen", "http1", "uploads", "stores", "dataplane", "tus", "config")
-LOWER_ROOMS = ("observe", "model", "errors", "__main__")
+ROOMS = ("cli", "app", "listen", "http1", "uploads", "flush", "stores", "dataplane", "tus")
+LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
 
 
 def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
