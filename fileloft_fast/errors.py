@@ -266,3 +266,55 @@ class StorageBusyError(StoreError):
     status = 503
     code = "storage_busy"
     retryable = True
+
+
+class NotStoredError(FileloftError):
+    """The bytes are here, but not yet where they are to be kept; the client tries again."""
+
+    status = 503
+    code = "not_stored"
+
+
+class LockServiceError(FileloftError):
+    """The locks between replicas cannot be reached; nothing was done, the client tries again."""
+
+    status = 503
+    code = "lock_service"
+
+
+class RemoteUnavailableError(StoreError):
+    """The object store does not answer, is busy or fails; what arrived is kept in the spool."""
+
+    status = 503
+    code = "store_unavailable"
+    retryable = True
+
+
+class RemoteRefusedError(StoreError):
+    """The object store refuses: credentials, permissions, no such bucket. An operator must act."""
+
+    code = "store_refused"
+
+
+class SessionLostError(StoreError):
+    """The object store no longer knows a multipart upload or session that was begun."""
+
+    code = "session_lost"
+
+
+class ConditionFailedError(StoreError):
+    """Another version of the object is there than the one that a write was made for."""
+
+    code = "condition_failed"
+
+
+class ObjectNotFoundError(StoreError):
+    """An object that should be in the store is not there."""
+
+    code = "object_not_found"
+
+
+class CannotJoinError(StoreError):
+    """The store cannot put these objects together by itself; the bytes go through the spool."""
+
+    code = "cannot_join"

@@ -6,7 +6,7 @@ a frozen dataclass costs several times as much to make, and every request makes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
 from typing import Final, NewType, Protocol
 
@@ -125,6 +125,16 @@ class FileSlice(Struct, frozen=True):
     length: int
 
 
+class ByteStream(Struct, frozen=True):
+    """An answer's body that comes from elsewhere: exactly ``length`` bytes, piece by piece.
+
+    Whoever sends it closes ``pieces``, also where it has sent nothing.
+    """
+
+    length: int
+    pieces: AsyncGenerator[bytes, None]
+
+
 class Response(Struct, frozen=True):
     """An answer: status, header fields (Title-Case names), and a body.
 
@@ -136,7 +146,7 @@ class Response(Struct, frozen=True):
 
     status: int
     own: tuple[tuple[str, str], ...] = ()
-    body: bytes | FileSlice = b""
+    body: bytes | FileSlice | ByteStream = b""
     close: bool = False
     common: tuple[tuple[str, str], ...] = ()
 
@@ -187,6 +197,12 @@ class Body(Protocol):
         None where the socket cannot be lent: a chunked body, or TLS. Reading is paused and bytes at
         hand must have been taken before. *stop* is called when the connection ends or ``interrupt``
         is called; the borrower then ends its transfer, and always calls ``restore``.
+        """
+
+    def watch(self, stop: Callable[[], object] | None) -> None:
+        """Call *stop* when somebody else wants the upload, until *stop* is None.
+
+        Also where the whole body has arrived, so that no ``interrupt`` reaches a ``read``.
         """
 
     def restore(self, received: int) -> None:

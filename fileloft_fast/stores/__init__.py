@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from fileloft_fast.stores.fs import FsStore
-from fileloft_fast.stores.store import AnyStore, Appender, Found, Store
+from fileloft_fast.stores.store import AnyStore, Appender, Found, Reception, Store
 
-__all__ = ["AnyStore", "Appender", "Found", "FsStore", "Store"]
+__all__ = ["AnyStore", "Appender", "Found", "FsStore", "Reception", "Store"]

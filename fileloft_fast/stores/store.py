@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from fileloft_fast.dataplane import Transfer
-    from fileloft_fast.model import FileSlice, UploadId, UploadInfo
+    from asyncio import Future
+
+    from fileloft_fast.model import ByteStream, FileSlice, UploadId, UploadInfo
 
 
 class Found(Protocol):
@@ -24,6 +25,28 @@ class Found(Protocol):
 F = TypeVar("F", bound=Found)
 
 
+class Reception(Protocol):
+    """Bytes on their way from a lent socket; what ``dataplane.Transfer`` is, or is made of."""
+
+    @property
+    def done(self) -> Future[int]:
+        """Resolve with ``moved`` when it is over; never fails."""
+
+    @property
+    def moved(self) -> int:
+        """Bytes that are stored, live."""
+
+    @property
+    def errno(self) -> int:
+        """0 while it runs and where it did not fail; else why it ended early."""
+
+    def cancel(self) -> None:
+        """End it within milliseconds; what was queued in the socket is stored first."""
+
+    def progress(self) -> Future[int]:
+        """Store what is queued in the socket now, then resolve with ``moved``; never fails."""
+
+
 class Appender(Protocol):
     """An upload that is open for one request's bytes.
 
@@ -34,17 +57,23 @@ class Appender(Protocol):
     """Bytes written through this appender."""
 
     async def write(self, data: bytes) -> None:
-        """Append *data*. Raises StoreError; what was written before counts."""
+        """Append *data*, which may have to wait for room.
+
+        Raises StoreError, NotStoredError, UploadLockedError; what was written before counts.
+        """
+
+    def cancel(self) -> None:
+        """End a ``write`` that waits for room: it raises UploadLockedError."""
 
     def receive(
         self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
-    ) -> Transfer:
+    ) -> Reception:
         """Start to append *prefix* and what the socket brings, *length* bytes together.
 
         It ends early after *idle_ms* milliseconds without a byte, or below *min_rate* bytes/s.
         """
 
-    async def settle(self, transfer: Transfer) -> None:
+    async def settle(self, transfer: Reception) -> None:
         """Wait for the end of *transfer* and count its bytes as received.
 
         Raises StoreError where the disk was the reason to end.
@@ -68,6 +97,10 @@ class Appender(Protocol):
 
 class Store(Protocol[F]):
     """A place for uploads."""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether even a look needs the lock: a holder's bytes count only once it has let go."""
 
     async def create(self, info: UploadInfo, body: bytes) -> None:
         """Make an upload that holds *body* (``info.offset`` bytes). Never overwrites.
@@ -98,14 +131,29 @@ class Store(Protocol[F]):
     async def remove(self, upload: UploadId) -> bool:
         """Delete an upload and all that belongs to it; False where there was none."""
 
-    async def read(self, found: F) -> FileSlice:
-        """Open a finished upload for sending; a removal meanwhile does not disturb the reader."""
+    async def confirm(self, found: F) -> None:
+        """Return when what *found* says may be told: a finished upload is where it is to be kept.
+
+        Raises NotStoredError or StoreError where that does not come to pass in time.
+        """
+
+    async def read(self, found: F, start: int, length: int) -> FileSlice | ByteStream:
+        """Open bytes of a finished upload for sending; a removal does not disturb the reader.
+
+        Raises NotStoredError while they can be read nowhere.
+        """
+
+    async def locate(self, found: F) -> str | None:
+        """Return a URL where the client may get a finished upload itself; None for no such URL."""
 
     async def free_bytes(self) -> int:
         """Return how much may still be written; at most a second old."""
 
     def names(self) -> AsyncIterator[UploadId]:
         """Go through the uploads there are, in no order, without holding the loop up."""
+
+    async def tidy(self) -> int:
+        """Take away what belongs to no upload; return how many things that were."""
 
 
 AnyStore: TypeAlias = Store[Any]

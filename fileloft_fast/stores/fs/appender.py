@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,8 +16,7 @@ from fileloft_fast.stores.fs.info_file import NO_MARK
 
 if TYPE_CHECKING:
     from fileloft_fast.stores.fs.store import FsFound, FsStore
-
-_READ_BYTES: Final = 1024 * 1024
+    from fileloft_fast.stores.store import Reception
 
 
 class FsAppender:
@@ -51,6 +49,9 @@ class FsAppender:
             raise store_error(error) from error
         self.received += len(data)
 
+    def cancel(self) -> None:
+        """Do nothing: a disk is never waited for long; see ``Appender``."""
+
     def receive(
         self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
     ) -> Transfer:
@@ -68,7 +69,7 @@ class FsAppender:
             writeback=self._store.sync is not SyncMode.NONE,
         )
 
-    async def settle(self, transfer: Transfer) -> None:
+    async def settle(self, transfer: Reception) -> None:
         """Wait for *transfer* and count its bytes; see ``Appender``."""
         self.received += await transfer.done
         if transfer.errno not in PEER_ERRNOS:
@@ -78,11 +79,10 @@ class FsAppender:
         """Return the digest of everything appended; see ``Appender``."""
         if self._digest is not None and self._digest.algorithm == algorithm:
             return self._digest.digest()
-        loop = asyncio.get_running_loop()
         start = self._found.info.offset
         try:
-            return await loop.run_in_executor(
-                None, _hash_range, self._descriptor, start, self.received, algorithm
+            return await self._store.engine.checksum(
+                self._descriptor, start, self.received, algorithm
             )
         except OSError as error:
             raise store_error(error) from error
@@ -132,16 +132,3 @@ class FsAppender:
             await store.engine.close_file(self._descriptor, sync, store.directory, info_name)
         except OSError as error:
             raise store_error(error) from error
-
-
-def _hash_range(descriptor: int, start: int, length: int, algorithm: str) -> bytes:
-    """Return the digest of a range of a file. Blocks; releases the GIL."""
-    digest = Digest(algorithm)
-    end = start + length
-    while start < end:
-        data = os.pread(descriptor, min(_READ_BYTES, end - start), start)
-        if not data:
-            break  # shorter than what was written: the digest will not be the one that is expected
-        digest.update(data)
-        start += len(data)
-    return digest.digest()

@@ -24,6 +24,7 @@ from fileloft_fast.stores.fs.info_file import (
     render_info,
     render_mark,
 )
+from fileloft_fast.stores.fs.leftovers import remove_leftovers
 from fileloft_fast.stores.fs.listing import Listing
 
 
@@ -38,11 +39,12 @@ class FsFound(Struct, frozen=True):
 class FsStore:
     """Uploads in one directory; see docs/adr for why the size of the file is the offset.
 
-    *ttl_s*: an upload expires so many seconds after its last byte; None for never.
+    *ttl_s*: an upload expires so many seconds after its last byte; None for never. *orphan_age_s*:
+    what belongs to no upload is left alone for so long.
     Raises OSError from the constructor where the directory cannot be made or opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, by name
         self,
         engine: Engine,
         directory: str,
@@ -50,6 +52,7 @@ class FsStore:
         sync: SyncMode,
         file_mode: int = 0o600,
         ttl_s: int | None = None,
+        orphan_age_s: float = 3600.0,
     ) -> None:
         # 0700: what users upload is not for every account of the machine.
         os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
@@ -59,10 +62,16 @@ class FsStore:
         self._path = directory
         self._file_mode = file_mode
         self._ttl_s = ttl_s
+        self._orphan_age_s = orphan_age_s
         self._free = 0
         self._free_at = float("-inf")
         self._created_sync = SYNC_NAME if sync is SyncMode.CHUNK else SYNC_NONE
         self._finished_sync = SYNC_NONE if sync is SyncMode.NONE else SYNC_NAME
+
+    @property
+    def guarded(self) -> bool:
+        """False: the size of the file says at any time which bytes count."""
+        return False
 
     def try_own(self) -> bool:
         """Take the directory for this process; False while another one has it.
@@ -198,8 +207,11 @@ class FsStore:
             raise store_error(error) from error
         return removed > 0
 
-    async def read(self, found: FsFound) -> FileSlice:
-        """Open the data for sending; see ``Store``."""
+    async def confirm(self, found: FsFound) -> None:
+        """Return at once: a file in the directory is where it is to be kept; see ``Store``."""
+
+    async def read(self, found: FsFound, start: int, length: int) -> FileSlice:
+        """Open the data for sending; see ``Store``. UploadNotFoundError where it is too short."""
         try:
             descriptor, size = await self.engine.open(
                 self.directory, found.info.id.encode(), os.O_RDONLY
@@ -208,7 +220,13 @@ class FsStore:
             raise UploadNotFoundError("no such upload") from error
         except OSError as error:
             raise store_error(error) from error
-        return FileSlice(descriptor, 0, size)
+        if size < start + length:
+            os.close(descriptor)
+            raise UploadNotFoundError("no such upload")
+        return FileSlice(descriptor, start, length)
+
+    async def locate(self, found: FsFound) -> None:
+        """Return None: nobody but this server can hand the file out; see ``Store``."""
 
     async def free_bytes(self) -> int:
         """Ask the file system at most once a second; see ``Store``."""
@@ -239,6 +257,10 @@ class FsStore:
                     yield name
         finally:
             listing.close()
+
+    async def tidy(self) -> int:
+        """Delete files without an upload that nobody has touched for long; see ``Store``."""
+        return await remove_leftovers(self._path, time.time() - self._orphan_age_s)
 
     def promised(self, info: UploadInfo) -> int:
         """Return what has to be synced before bytes that make an upload *info* are acknowledged."""

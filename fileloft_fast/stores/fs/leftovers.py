@@ -1,0 +1,89 @@
+"""What a crash leaves in the directory: bytes without ``.info``, and an ``.info`` half replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from contextlib import ExitStack
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.stores.fs.failures import store_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Ids as we make them: whatever else lies in the directory may be somebody's.
+_match_name: Final = re.compile(r"([0-9a-f]{32})(|\.zst|\.info\.tmp)").fullmatch
+_SLICE: Final = 512
+
+
+async def remove_leftovers(path: str, older_than: float) -> int:
+    """Remove files that belong to no upload and were last written before *older_than*.
+
+    An upload that is being made has its bytes a moment before its ``.info``. One with a journal is
+    left, for its shipment to be settled. Returns how many files that were. Raises StoreError.
+    """
+    leftovers = Leftovers(path, older_than)
+    loop = asyncio.get_running_loop()
+    try:
+        while not leftovers.ended:
+            step = loop.run_in_executor(None, leftovers.remove_some)
+            try:
+                await asyncio.shield(step)
+            finally:
+                # Closing the directory under the thread that reads it would crash the process.
+                await asyncio.wait([step])
+    except OSError as error:
+        raise store_error(error) from error
+    finally:
+        leftovers.close()
+    return leftovers.removed
+
+
+class Leftovers:
+    """Goes through a directory from its start, for a thread. Close it when nobody reads."""
+
+    def __init__(self, path: str, older_than: float) -> None:
+        self.removed = 0
+        self.ended = False
+        self._path = path
+        self._older_than = older_than
+        self._entries: Iterator[os.DirEntry[str]] | None = None
+        self._open = ExitStack()
+
+    def remove_some(self) -> None:
+        """Look at some more files, until ``ended``. Blocks. Raises OSError."""
+        if self._entries is None:
+            self._entries = self._open.enter_context(os.scandir(self._path))
+        entries = list(islice(self._entries, _SLICE))
+        self.ended = not entries
+        for entry in entries:
+            match = _match_name(entry.name)
+            if match is not None and self._is_leftover(entry, match[1], match[2]):
+                self._remove(entry.path)
+
+    def close(self) -> None:
+        """Give the directory back."""
+        self._open.close()
+
+    def _is_leftover(self, entry: os.DirEntry[str], upload: str, suffix: str) -> bool:
+        if suffix != ".info.tmp" and (self._has(upload, ".info") or self._has(upload, ".journal")):
+            return False
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_mtime < self._older_than
+
+    def _has(self, upload: str, suffix: str) -> bool:
+        return os.path.lexists(f"{self._path}/{upload}{suffix}")
+
+    def _remove(self, path: str) -> None:
+        try:
+            os.unlink(path)  # noqa: PTH108 - one call a file
+        except FileNotFoundError:
+            return
+        self.removed += 1

@@ -1,0 +1,29 @@
+"""Object stores behind one interface: S3, GCS and Azure, each in an extra of its own."""
+
+from __future__ import annotations
+
+from fileloft_fast.stores.remote.objects import (
+    ABSENT,
+    Attributes,
+    Condition,
+    Limits,
+    ObjectHead,
+    Objects,
+    OpenSession,
+    Pace,
+    Piece,
+    Receipt,
+)
+
+__all__ = [
+    "ABSENT",
+    "Attributes",
+    "Condition",
+    "Limits",
+    "ObjectHead",
+    "Objects",
+    "OpenSession",
+    "Pace",
+    "Piece",
+    "Receipt",
+]

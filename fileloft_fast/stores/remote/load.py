@@ -1,0 +1,79 @@
+"""From the settings to the driver that they name, whose libraries may not be installed.
+
+Nobody else imports a driver: a server on a local disk does without the libraries of all three.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from fileloft_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fileloft_fast.config import Settings
+    from fileloft_fast.stores.remote.objects import Objects, Pace
+
+_PACKAGE: Final = "fileloft_fast.stores.remote"
+_OURS: Final = "fileloft_fast"
+
+
+def load_objects(settings: Settings, pace: Pace | None = None) -> Objects:
+    """Return the object store of *settings*, which connects to nothing before it is started.
+
+    Raises ConfigError where the extra is missing or what is set names no store.
+    """
+    make = _MAKERS[settings.backend]
+    try:
+        module = import_module(f"{_PACKAGE}.{settings.backend}")
+    except ImportError as missing:
+        if (missing.name or "").partition(".")[0] == _OURS:
+            raise
+        extra = f"pip install 'fileloft-fast[{settings.backend}]'"
+        raise ConfigError(
+            f"FILELOFT_BACKEND={settings.backend} needs an extra: {extra}"
+        ) from missing
+    return make(module, settings, pace)
+
+
+def _s3(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+    objects: Objects = module.S3Objects(
+        bucket=settings.s3_bucket,
+        endpoint=settings.s3_endpoint or "",
+        region=settings.s3_region or "",
+        path_style=settings.s3_force_path_style,
+        checksum=settings.s3_checksum,
+        pace=pace,
+    )
+    return objects
+
+
+def _gcs(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+    objects: Objects = module.GcsObjects(
+        bucket=settings.gcs_bucket,
+        endpoint=settings.gcs_endpoint or settings.gcs_emulator,
+        # As Google's own libraries do: nobody's token is sent to an emulator.
+        anonymous=settings.gcs_endpoint is None and settings.gcs_emulator is not None,
+        pace=pace,
+    )
+    return objects
+
+
+def _azure(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+    objects: Objects = module.AzureObjects(
+        container=settings.azure_container,
+        connection_string=settings.azure_connection_string,
+        account=settings.azure_account,
+        endpoint=settings.azure_endpoint,
+        pace=pace,
+    )
+    return objects
+
+
+_MAKERS: Final[Mapping[str, Callable[[Any, Settings, Pace | None], Objects]]] = {
+    "s3": _s3,
+    "gcs": _gcs,
+    "azure": _azure,
+}

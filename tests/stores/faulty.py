@@ -1,0 +1,282 @@
+"""A proxy before an object store that fails requests as a test scripts it, HTTP's terms known.
+
+It passes bytes as they are, the Host field included, so that signatures hold. Only requests are
+parsed: a client that waits for each answer needs no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PIECE: Final = 65_536
+_HEAD_BYTES: Final = 65_536
+
+
+class How(Enum):
+    """What happens to a request."""
+
+    BUSY = "busy"
+    """It is answered 503, and the store never sees it."""
+
+    CUT = "cut"
+    """The connection is reset once half of the body has passed."""
+
+    LOST = "lost"
+    """The store gets it and answers; the answer never comes: the connection is reset."""
+
+    SLOW = "slow"
+    """Its body passes at ``Faulty.slow_bytes_per_s``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as a script sees it."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """The length of the body; 0 where it is chunked."""
+        return int(self.headers.get("content-length", "0"))
+
+
+Script = Callable[[Asked], How | None]
+
+
+class Faulty:
+    """A faulty way to the store at *url*. Runs in a thread of its own until closed.
+
+    *script* is asked about every request; None lets it pass. While ``down`` is set every connection
+    is reset, running ones too.
+    """
+
+    def __init__(self, url: str, script: Script = lambda _: None) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname
+        assert parts.port
+        self._target = (parts.hostname, parts.port)
+        self.script = script
+        self.slow_bytes_per_s = 1_000_000
+        self.seen: Counter[How] = Counter()
+        self.requests = 0
+        self._down = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        host, port = listener.getsockname()
+        self.url = parts._replace(netloc=f"{host}:{port}").geturl()
+        self._thread = threading.Thread(target=self._run, args=(listener,), name="faulty")
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+
+    @property
+    def down(self) -> bool:
+        """Whether the store cannot be reached."""
+        return self._down
+
+    @down.setter
+    def down(self, value: bool) -> None:
+        self._down = value
+        if value:
+            self._loop.call_soon_threadsafe(self._reset_all)
+
+    def _run(self, listener: socket.socket) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(listener))
+
+    async def _serve(self, listener: socket.socket) -> None:
+        server = await asyncio.start_server(self._connect, sock=listener, limit=_HEAD_BYTES)
+        await self._stopping.wait()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connect(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(back)
+        store: asyncio.StreamWriter | None = None
+        try:
+            if self._down:
+                return
+            answers, store = await asyncio.open_connection(*self._target, limit=_HEAD_BYTES)
+            self._writers.add(store)
+            await _Connection(self, client, back, answers, store).run()
+        except (OSError, EOFError, asyncio.CancelledError):
+            pass  # either side went away, or the test is over: both are reset below
+        finally:
+            for writer in filter(None, (back, store)):
+                writer.transport.abort()
+                self._writers.discard(writer)
+            self._tasks.discard(task)
+
+    def _reset_all(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+class _Connection:
+    """One connection: its requests up, one after the other, and whatever comes down."""
+
+    def __init__(
+        self,
+        faulty: Faulty,
+        client: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+        store: asyncio.StreamWriter,
+    ) -> None:
+        self._faulty = faulty
+        self._client = client
+        self._back = back
+        self._answers = answers
+        self._store = store
+        self._lose = False
+
+    async def run(self) -> None:
+        ways = {asyncio.create_task(self._up()), asyncio.create_task(self._down())}
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in done:
+                way.result()
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _up(self) -> None:
+        while True:
+            raw = await self._client.readuntil(b"\r\n\r\n")
+            asked = parse_asked(raw)
+            self._faulty.requests += 1
+            how = self._faulty.script(asked)
+            if how is not None:
+                self._faulty.seen[how] += 1
+            if how is How.BUSY:
+                await self._refuse(asked)
+                continue
+            self._lose = how is How.LOST
+            self._store.write(raw)
+            if "chunked" in asked.headers.get("transfer-encoding", ""):
+                await self._pass_chunks()
+            elif how is How.CUT and asked.size:
+                await self._pass(asked.size // 2)
+                return
+            else:
+                rate = self._faulty.slow_bytes_per_s if how is How.SLOW else 0
+                await self._pass(asked.size, rate)
+
+    async def _refuse(self, asked: Asked) -> None:
+        """Answer 503; a client that waits for 100 is not asked for its body."""
+        waits = "expect" in asked.headers
+        if not waits:
+            await self._client.readexactly(asked.size)
+        ending = b"Connection: close\r\n" if waits else b""
+        line = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+        self._back.write(line + ending + b"\r\n")
+        await self._back.drain()
+        if waits:
+            raise EOFError
+
+    async def _pass(self, size: int, bytes_per_s: int = 0) -> None:
+        while size:
+            data = await self._client.read(min(_PIECE, size))
+            if not data:
+                raise EOFError
+            self._store.write(data)
+            await self._store.drain()
+            size -= len(data)
+            if bytes_per_s:
+                await asyncio.sleep(len(data) / bytes_per_s)  # the rate is what is simulated
+
+    async def _pass_chunks(self) -> None:
+        while True:
+            line = await self._client.readuntil(b"\r\n")
+            self._store.write(line)
+            size = int(line.split(b";")[0], 16)
+            await self._pass(size + 2)
+            if size == 0:
+                return
+
+    async def _down(self) -> None:
+        while data := await self._answers.read(_PIECE):
+            interim = data.startswith(b"HTTP/1.1 100")
+            if self._lose and not interim:
+                return
+            self._back.write(data)
+            await self._back.drain()
+
+
+def parse_asked(raw: bytes) -> Asked:
+    """Return what a request's head says."""
+    first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
+    method, target, _ = first.split(" ", 2)
+    pairs = [line.split(":", 1) for line in lines]
+    return Asked(method, target, {name.lower(): value.strip() for name, value in pairs})
+
+
+def is_part(asked: Asked) -> bool:
+    """Whether *asked* sends a part, a chunk of a session or a block."""
+    query = asked.method == "PUT" and re.search(r"partNumber=|comp=block&|upload_id=", asked.target)
+    return bool(query) and asked.size > 0
+
+
+def is_completion(asked: Asked) -> bool:
+    """Whether *asked* makes an object of its parts (S3, Azure) or sends the last bytes (GCS)."""
+    if asked.method == "POST":
+        return "uploadId=" in asked.target
+    if "comp=blocklist" in asked.target:
+        return asked.method == "PUT"
+    return bool(re.search(r"/\d+$", asked.headers.get("content-range", "")))
+
+
+def every(number: int, how: How, kind: Callable[[Asked], bool] = lambda _: True) -> Script:
+    """Return a script by which each *number*-th request of a kind fails in one way."""
+    count = 0
+
+    def script(asked: Asked) -> How | None:
+        nonlocal count
+        if not kind(asked):
+            return None
+        count += 1
+        return how if count % number == 0 else None
+
+    return script
+
+
+def first(how: How, kind: Callable[[Asked], bool], times: int = 1) -> Script:
+    """Return a script by which the first requests of a kind fail in one way."""
+    left = times
+
+    def script(asked: Asked) -> How | None:
+        nonlocal left
+        if left and kind(asked):
+            left -= 1
+            return how
+        return None
+
+    return script

@@ -1,0 +1,168 @@
+"""Two replicas without a lock between them, and a network that does what it likes.
+
+Whatever comes of single requests: what was acknowledged stays, and the object is what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fileloft_fast.errors import (
+    NotStoredError,
+    OffsetConflictError,
+    RemoteUnavailableError,
+    UploadLockedError,
+)
+from fileloft_fast.model import UploadId
+from tests.stores.memory import PARALLEL, SEQUENTIAL, Bucket
+from tests.stores.replica import PART, PREFIX, Replica, hurry
+from tests.stores.scheduled import Fate, Schedule, ScheduledObjects
+
+ID: Final = UploadId("0123456789abcdef" * 2)
+_EXPECTED: Final = (
+    NotStoredError,
+    OffsetConflictError,
+    RemoteUnavailableError,
+    UploadLockedError,
+    asyncio.CancelledError,
+)
+
+
+class World:
+    """The bucket, its replicas, and what clients were told."""
+
+    def __init__(self, bucket: Bucket, root: Path, data: bytes) -> None:
+        self.bucket = bucket
+        self.data = data
+        self.schedule = Schedule()
+        self.told = 0
+        self._root = root
+        self._spools = 0
+        self.replicas = [self._new_replica(), self._new_replica()]
+        self.requests: list[asyncio.Task[None] | None] = [None, None]
+
+    def _new_replica(self) -> Replica:
+        self._spools += 1
+        return Replica(
+            self.bucket,
+            self._root / f"{self._spools}",
+            objects=ScheduledObjects(self.bucket, self.schedule),
+            note_s=0.0 if self._spools % 2 else 60.0,
+        )
+
+    def begin(self, index: int, size: int, *, cut: bool) -> None:
+        """Let a client that knows the offset send *size* bytes to a replica."""
+        self.requests[index] = asyncio.create_task(self._request(self.replicas[index], size, cut))
+
+    async def _request(self, replica: Replica, size: int, cut: bool) -> None:
+        before = self.told
+        offset = int((await replica.head(ID)).offset)
+        assert offset >= before, "the offset went back"
+        self.told = max(self.told, offset)
+        if offset < len(self.data):
+            chunk = self.data[offset : offset + size]
+            acknowledged = await replica.patch(ID, offset, chunk, pieces=3, cut=cut)
+            self.told = max(self.told, acknowledged)
+
+    async def kill(self, index: int) -> None:
+        """Kill a replica and begin another with an empty spool; its requests may yet arrive."""
+        replica, request = self.replicas[index], self.requests[index]
+        assert isinstance(replica.objects, ScheduledObjects)
+        replica.objects.die()
+        if request is not None:
+            request.cancel()
+        await replica.close()
+        await self.end(index)
+        self.replicas[index] = self._new_replica()
+
+    async def end(self, index: int) -> None:
+        """Wait for a request, which may fail, but not as if the upload were not there."""
+        request, self.requests[index] = self.requests[index], None
+        if request is not None:
+            await asyncio.wait([request])
+            error = asyncio.CancelledError() if request.cancelled() else request.exception()
+            if error is not None and not isinstance(error, _EXPECTED):
+                raise error
+
+    async def until_something_waits(self) -> None:
+        """Wait until there is something to decide, or nobody is at work."""
+        while not self.schedule.waiting:
+            for index, request in enumerate(self.requests):
+                if request is not None and request.done():
+                    await self.end(index)
+            at_work = [request for request in self.requests if request is not None]
+            if not at_work:
+                return
+            self.schedule.changed.clear()
+            changed = asyncio.ensure_future(self.schedule.changed.wait())
+            await asyncio.wait([changed, *at_work], return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+
+    async def finish(self) -> None:
+        """Let everything that is under way arrive, then bring the upload to its end."""
+        self.schedule.free_all()
+        for index in range(2):
+            await self.end(index)
+        while self.told < len(self.data):
+            await self._request(self.replicas[0], 2 * PART, cut=False)
+        for replica in self.replicas:
+            assert (await replica.head(ID)).complete
+            await replica.close()
+
+
+async def story(world: World, draw: st.DataObject) -> None:
+    world.schedule.free = True
+    await world.replicas[0].create(ID, len(world.data))
+    world.schedule.free = False
+    for _ in range(draw.draw(st.integers(0, 60), label="turns")):
+        await world.until_something_waits()
+        idle = [index for index in range(2) if world.requests[index] is None]
+        kinds = ["serve"] * 6 * bool(world.schedule.waiting) + ["begin"] * 2 * bool(idle) + ["kill"]
+        match draw.draw(st.sampled_from(kinds), label="kind"):
+            case "begin":
+                size = draw.draw(st.sampled_from([1, 100, 1500, PART, 2 * PART + 1, 10 * PART]))
+                world.begin(draw.draw(st.sampled_from(idle)), size, cut=draw.draw(st.booleans()))
+            case "kill":
+                await world.kill(draw.draw(st.integers(0, 1)))
+            case "serve":
+                request = draw.draw(st.sampled_from(world.schedule.waiting), label="request")
+                fate = draw.draw(st.sampled_from([Fate.SERVED] * 6 + list(Fate)), label="fate")
+                world.schedule.decide(request, fate)
+    await world.finish()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["parallel", "sequential", "blocks"])
+def test_what_was_acknowledged_stays_whatever_the_network_does(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    logging.getLogger("fileloft_fast").setLevel(logging.CRITICAL)
+
+    @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data(), st.integers(1, 6 * PART))
+    def tell(draw: Any, size: int) -> None:
+        data = bytes(i * 31 % 253 for i in range(size))
+        sequential = kind == "sequential"
+        bucket = Bucket(
+            SEQUENTIAL if sequential else PARALLEL,
+            unique_tags=sequential,
+            block_ids=kind == "blocks",
+        )
+
+        async def work(root: Path) -> None:
+            await story(World(bucket, root, data), draw)
+
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
+            asyncio.run(asyncio.wait_for(work(Path(root)), 60))
+        assert bucket.objects[PREFIX + ID].content == data
+
+    tell()
