@@ -1,0 +1,215 @@
+"""One request's bytes on their way into the spool, and on from there while more arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fileloft_fast.dataplane import digest_of
+from fileloft_fast.errors import TooLargeError, UploadLockedError
+from fileloft_fast.flush.sliced import SlicedTransfer
+from fileloft_fast.model import Offset, UploadInfo
+from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
+
+if TYPE_CHECKING:
+    from fileloft_fast.dataplane import Transfer
+    from fileloft_fast.flush.dock import Dock
+    from fileloft_fast.flush.found import Found
+    from fileloft_fast.flush.mode import Mode
+    from fileloft_fast.flush.shipment import Shipment
+    from fileloft_fast.stores import Reception
+    from fileloft_fast.stores.fs.appender import FsAppender
+
+
+class SpooledAppender:
+    """A spooled file, open from the upload's offset on; see ``stores.Appender``.
+
+    The flusher hears of bytes as they arrive, part by part; of *checked* ones only at the end,
+    since nothing may leave before it is verified. For the same reason these never wait for room in
+    their middle.
+    """
+
+    def __init__(  # noqa: PLR0913 - what the store puts together
+        self,
+        dock: Dock,
+        mode: Mode,
+        shipment: Shipment,
+        info: UploadInfo,
+        inner: FsAppender,
+        *,
+        checked: bool,
+    ) -> None:
+        self.received = 0
+        self._dock = dock
+        self._mode = mode
+        self._shipment = shipment
+        self._info = info
+        self._inner = inner
+        self._checked = checked
+        self._waiting: asyncio.Task[None] | None = None
+        self._cancelled = False
+
+    async def write(self, data: bytes) -> None:
+        """Append *data* as soon as there is room; see ``Appender``.
+
+        Raises UploadLockedError after ``cancel``.
+        """
+        if not (self._checked and self.received):
+            await self._wait_for_room()
+        await self._inner.write(data)
+        self.received += len(data)
+        self._arrived(self.received)
+
+    def cancel(self) -> None:
+        """End a ``write`` that waits for room."""
+        self._cancelled = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def receive(
+        self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
+    ) -> SlicedTransfer:
+        """Start to receive, a part at a time; see ``Appender``."""
+        base, done = int(self._info.offset) + self.received, self.received
+        inner, shipment = self._inner, self._shipment
+
+        def begin(size: int, head: bytes) -> Transfer:
+            return inner.receive(socket, size, head, idle_ms=idle_ms, min_rate=min_rate)
+
+        def cut(at: int) -> int:
+            part = shipment.part_bytes
+            return length if self._checked else ((base + at) // part + 1) * part - base
+
+        def arrived(moved: int) -> None:
+            inner.received = self.received = done + moved
+            self._arrived(self.received)
+
+        return SlicedTransfer(
+            length,
+            prefix,
+            begin=begin,
+            cut=cut,
+            room=lambda: self._dock.flusher.room.wait(shipment),
+            arrived=arrived,
+        )
+
+    async def settle(self, transfer: Reception) -> None:
+        """Wait for *transfer*; see ``Appender``."""
+        assert isinstance(transfer, SlicedTransfer)
+        await transfer.done
+        if transfer.failure is not None and not isinstance(transfer.failure, OSError):
+            raise transfer.failure
+        if transfer.errno not in PEER_ERRNOS:
+            raise store_error(OSError(transfer.errno, os.strerror(transfer.errno)))
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """See ``Appender``."""
+        return await self._inner.checksum(algorithm)
+
+    async def commit(self) -> UploadInfo:
+        """Acknowledge as the mode promises; see ``Appender``."""
+        async with self._closing():
+            info = await self._inner.commit()
+        try:
+            self._dock.arrived(self._shipment, info)
+            return await self._mode.committed(self._shipment, info)
+        finally:
+            self._dock.release(self._shipment)
+
+    async def keep(self) -> None:
+        """See ``Appender``."""
+        async with self._closing():
+            await self._inner.keep()
+        info = self._with(0 if self._checked else self.received)
+        try:
+            self._dock.arrived(self._shipment, info)
+            await self._mode.kept(self._shipment, info)
+        finally:
+            self._dock.release(self._shipment)
+
+    async def discard(self) -> None:
+        """See ``Appender``."""
+        try:
+            await self._inner.discard()
+        finally:
+            await self._discarded()
+
+    @asynccontextmanager
+    async def _closing(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            await self._discarded()
+            raise
+
+    async def _discarded(self) -> None:
+        try:
+            await self._mode.discarded(self._shipment)
+        finally:
+            self._dock.release(self._shipment)
+
+    def _with(self, received: int) -> UploadInfo:
+        return replace(self._info, offset=Offset(self._info.offset + received))
+
+    def _arrived(self, received: int) -> None:
+        if not self._checked:
+            self._dock.arrived(self._shipment, self._with(received))
+
+    async def _wait_for_room(self) -> None:
+        self._waiting = asyncio.ensure_future(self._dock.flusher.room.wait(self._shipment))
+        try:
+            await self._waiting
+        except asyncio.CancelledError:
+            if self._cancelled:
+                raise UploadLockedError("a newer request took the upload over") from None
+            raise
+        finally:
+            self._waiting = None
+
+
+class FullAppender:
+    """Of an upload that has all its bytes, and may have left the spool; takes none."""
+
+    received = 0
+
+    def __init__(self, mode: Mode, found: Found) -> None:
+        self._mode = mode
+        self._found = found
+
+    async def write(self, data: bytes) -> None:
+        """Take nothing; see ``Appender``."""
+        if data:
+            raise TooLargeError("the upload is complete")
+
+    def receive(
+        self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
+    ) -> Reception:
+        """Refuse: a body with a length was refused before."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Do nothing: nothing waits."""
+
+    async def settle(self, transfer: Reception) -> None:
+        """See ``receive``."""
+        raise NotImplementedError
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """Return the digest of nothing."""
+        return digest_of(algorithm, b"")
+
+    async def commit(self) -> UploadInfo:
+        """Confirm what was acknowledged before."""
+        await self._mode.confirm(self._found)
+        return self._found.info
+
+    async def keep(self) -> None:
+        """Do nothing."""
+
+    async def discard(self) -> None:
+        """Do nothing."""

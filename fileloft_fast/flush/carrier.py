@@ -1,0 +1,254 @@
+"""Carries out one step of a shipment: reads the spool, asks the store, writes down the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fileloft_fast.dataplane import SYNC_NONE
+from fileloft_fast.errors import ConditionFailedError, SessionLostError
+from fileloft_fast.flush.attributes import ID_NAME, attributes_of
+from fileloft_fast.flush.compress import stored_name
+from fileloft_fast.flush.shipment import (
+    Begin,
+    Complete,
+    Compress,
+    Inquire,
+    PutPart,
+    PutWhole,
+    Settle,
+    Shipment,
+    Step,
+)
+from fileloft_fast.observe.log import fields
+from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, Piece, Receipt
+
+if TYPE_CHECKING:
+    from fileloft_fast.dataplane import Engine
+    from fileloft_fast.flush.ledger import Ledger
+    from fileloft_fast.stores import FsStore
+    from fileloft_fast.stores.remote.objects import Objects
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+
+class Carrier:
+    """Takes steps for shipments whose source files lie in *spool*."""
+
+    def __init__(self, spool: FsStore, objects: Objects, ledger: Ledger) -> None:
+        self._spool = spool
+        self._objects = objects
+        self._ledger = ledger
+        self._punches = True
+
+    async def carry(self, shipment: Shipment, step: Step) -> None:
+        """Do *step*; what came of it is in *shipment*. May be cancelled, and tried again.
+
+        Raises StoreError where nothing came of it.
+        """
+        match step:
+            case PutWhole():
+                await self._put_whole(shipment)
+            case Begin():
+                await self._begin(shipment)
+            case PutPart():
+                await self._put_part(shipment, step)
+            case Compress():
+                await self._compress(shipment)
+            case Complete():
+                await self._complete(shipment, step)
+            case Inquire():
+                await self._inquire(shipment)
+            case Settle():
+                await self._settle(shipment)
+            case _:
+                raise AssertionError(f"not a step to be carried out: {step}")
+
+    async def _put_whole(self, shipment: Shipment) -> None:
+        async with self._source(shipment) as descriptor:
+            piece = await self._piece(descriptor, 0, shipment.ready)
+            shipment.crc32c = piece.crc32c
+            shipment.asked = True
+            try:
+                head = await self._objects.put(
+                    shipment.key,
+                    piece if piece.length else b"",
+                    _attributes(shipment),
+                    ABSENT,
+                )
+            except ConditionFailedError:
+                head = await self._told(shipment)
+        await self._stored(shipment, head)
+
+    async def _begin(self, shipment: Shipment) -> None:
+        await self._ledger.begin(shipment)
+        session = await self._objects.create(shipment.key, _attributes(shipment))
+        await self._ledger.session(shipment, session)
+        shipment.open(session)
+
+    async def _compress(self, shipment: Shipment) -> None:
+        compressor, info = shipment.compressor, shipment.info
+        assert compressor is not None
+        await compressor.feed(info.offset, final=info.complete)
+        shipment.arrive(shipment.info)
+        start, end = shipment.raw_punched_to, compressor.raw_end
+        if start < end and self._punches and not shipment.kept:
+            async with self._opened(shipment.upload.encode()) as descriptor:
+                shipment.raw_punched_to = end
+                await _unbroken(self._punch(shipment, descriptor, start, end))
+
+    async def _put_part(self, shipment: Shipment, step: PutPart) -> None:
+        async with self._source(shipment) as descriptor:
+            piece = await self._piece(descriptor, step.start, step.length)
+            try:
+                receipt = await self._objects.put_part(
+                    shipment.key, shipment.session, step.number, step.start, piece
+                )
+            except SessionLostError:
+                shipment.session_lost = True
+                return
+            # To its end: an answer that was heard and is forgotten would be asked for again, and
+            # some stores give the same bytes another tag then.
+            await _unbroken(self._accept(shipment, receipt, step.start, descriptor))
+
+    async def _accept(
+        self, shipment: Shipment, receipt: Receipt, offset: int, descriptor: int
+    ) -> None:
+        free = await self._ledger.part(shipment, receipt, offset)
+        shipment.accept(receipt)
+        # None behind bytes that are still needed: a power cut could leave those unwritten, and a
+        # hole beyond them makes ext4 remember a size that says they were.
+        start, end = shipment.punched_to, shipment.shipped_end
+        read = shipment.kept and shipment.compressor is None
+        if free and start < end and self._punches and not read:
+            shipment.punched_to = end
+            await self._punch(shipment, descriptor, start, end)
+
+    async def _complete(self, shipment: Shipment, step: Complete) -> None:
+        async with self._source(shipment) as descriptor:
+            last = await self._piece(descriptor, step.start, step.length)
+            crc32c = shipment.crc32c_with(Receipt(0, last.length, "", last.crc32c))
+            shipment.crc32c = crc32c
+            await self._ledger.completing(shipment, crc32c)
+            shipment.asked = True
+            try:
+                head = await self._objects.complete(
+                    shipment.key,
+                    shipment.session,
+                    shipment.parts(),
+                    size=shipment.ready,
+                    crc32c=crc32c,
+                    attributes=_attributes(shipment),
+                    condition=ABSENT,
+                    last=last if last.length else None,
+                )
+            except SessionLostError:
+                shipment.session_lost = True
+                return
+            except ConditionFailedError:
+                head = await self._told(shipment)
+        await self._stored(shipment, head)
+
+    async def _inquire(self, shipment: Shipment) -> None:
+        """Settle what a lost session means: a lost answer, a new beginning, or a lost upload."""
+        head = await self._objects.head(shipment.key)
+        if head is not None and _is_ours(shipment, head):
+            await self._stored(shipment, head)
+        elif not shipment.punched_to and not shipment.base.size:
+            log.warning("session lost, beginning anew", extra=fields(id=shipment.upload))
+            shipment.open("")
+        else:
+            log.error("upload lost: the store forgot its parts", extra=fields(id=shipment.upload))
+            await self._ledger.lose(shipment)
+            shipment.lost = True
+
+    async def _told(self, shipment: Shipment) -> ObjectHead:
+        """Return the object that is there already if it is what was to be made.
+
+        Raises ConditionFailedError where it is another's.
+        """
+        head = await self._objects.head(shipment.key)
+        if head is None or not _is_ours(shipment, head):
+            raise ConditionFailedError(f"another object lies at {shipment.key}")
+        return head
+
+    async def _stored(self, shipment: Shipment, head: ObjectHead) -> None:
+        await self._ledger.completed(shipment, head)
+        shipment.stored = head
+
+    async def _settle(self, shipment: Shipment) -> None:
+        await self._ledger.settle(shipment)
+        shipment.settled = True
+
+    # -- the file -------------------------------------------------------------------------------
+
+    def _source(self, shipment: Shipment) -> AbstractAsyncContextManager[int]:
+        raw = shipment.compressor is None
+        return self._opened(shipment.upload.encode() if raw else stored_name(shipment.upload))
+
+    @asynccontextmanager
+    async def _opened(self, name: bytes) -> AsyncIterator[int]:
+        engine = self._spool.engine
+        try:
+            descriptor, _ = await engine.open(self._spool.directory, name, os.O_RDWR)
+        except OSError as error:
+            raise store_error(error) from error
+        try:
+            yield descriptor
+        finally:
+            await engine.close_file(descriptor, SYNC_NONE)
+
+    async def _piece(self, descriptor: int, start: int, length: int) -> Piece:
+        if not length:
+            return Piece(descriptor, start, 0, 0)
+        return Piece(
+            descriptor, start, length, await _crc32c(self._spool.engine, descriptor, start, length)
+        )
+
+    async def _punch(self, shipment: Shipment, descriptor: int, start: int, end: int) -> None:
+        """Give the blocks of bytes back that are not needed here any more."""
+        try:
+            await self._spool.engine.punch(descriptor, start, end - start)
+        except OSError as error:
+            log.warning("no hole punched", extra=fields(id=shipment.upload, error=error))
+            self._punches = error.errno != errno.EOPNOTSUPP
+
+
+async def _crc32c(engine: Engine, descriptor: int, start: int, length: int) -> int:
+    # To its end: the descriptor is closed after it.
+    try:
+        digest = await _unbroken(engine.checksum(descriptor, start, length, "crc32c"))
+    except OSError as error:
+        raise store_error(error) from error
+    return int.from_bytes(digest, "big")
+
+
+async def _unbroken(work: Coroutine[Any, Any, _T] | asyncio.Future[_T]) -> _T:
+    """Wait for *work* to its end, also where the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _attributes(shipment: Shipment) -> Attributes:
+    return attributes_of(shipment.info, zstd=shipment.compressor is not None)
+
+
+def _is_ours(shipment: Shipment, head: ObjectHead) -> bool:
+    """Whether *head* is the object that this shipment was to make."""
+    return (
+        head.size == shipment.ready
+        and head.metadata.get(ID_NAME) == shipment.upload
+        and (head.crc32c is None or shipment.crc32c in {None, head.crc32c})
+    )

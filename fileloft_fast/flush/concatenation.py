@@ -1,0 +1,175 @@
+"""Final uploads: made within the store where it can, else through the spool."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from fileloft_fast.dataplane import SYNC_NONE
+from fileloft_fast.errors import (
+    CannotJoinError,
+    ConditionFailedError,
+    ObjectNotFoundError,
+    StoreError,
+    UploadNotFoundError,
+)
+from fileloft_fast.flush.appender import SpooledAppender
+from fileloft_fast.flush.attributes import ID_NAME, attributes_of
+from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
+from fileloft_fast.flush.ledger import RECORD_ATTRIBUTES
+from fileloft_fast.flush.patience import Patience
+from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
+from fileloft_fast.model import FileSlice, Offset, UploadInfo
+
+if TYPE_CHECKING:
+    from fileloft_fast.flush.dock import Dock
+    from fileloft_fast.flush.download import Downloads
+    from fileloft_fast.flush.mode import Mode
+    from fileloft_fast.stores.fs.store import FsFound
+    from fileloft_fast.stores.remote.objects import Attributes, ObjectHead
+
+_READ_BYTES: Final = 1024 * 1024
+
+
+class Concatenation:
+    """Makes final uploads of finished ones."""
+
+    def __init__(self, dock: Dock, mode: Mode, downloads: Downloads) -> None:
+        self._dock = dock
+        self._mode = mode
+        self._downloads = downloads
+
+    async def make(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
+        """Make the final upload *info* of *parts*, and acknowledge it; see ``Store``."""
+        self._dock.plan(info.length)
+        local = [part.local for part in parts if isinstance(part, SpoolFound)]
+        if len(local) == len(parts) and not any(self._mode.ships(part.info) for part in parts):
+            return await self._make_here(info, local)
+        with contextlib.suppress(CannotJoinError):
+            return await self._join(info, parts)
+        return await self._pour(info, parts)
+
+    async def _make_here(self, info: UploadInfo, parts: Sequence[FsFound]) -> UploadInfo:
+        """Put files together that never left the spool, and ship the whole."""
+        info = await self._dock.spool.concatenate(info, parts)
+        try:
+            await self._mode.created(info)
+        except BaseException:
+            await self._mode.remove(info.id)
+            raise
+        return info
+
+    # -- within the store -----------------------------------------------------------------------
+
+    async def _join(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
+        """Let the store make the object, then write the record. Raises CannotJoinError."""
+        objects, patience = self._dock.objects, Patience(self._dock.flusher.patience_s)
+        sources = [await self._source(part, patience) for part in parts if part.info.length]
+        if not sources or len({encoding for _, encoding in sources}) != 1:
+            raise CannotJoinError("nothing to join, or not all of a kind")
+        heads, encoding = [head for head, _ in sources], sources[0][1]
+        size = sum(head.size for head in heads)
+        attributes = attributes_of(info, zstd=bool(encoding))
+        key = self._dock.key(info.id)
+        record = Record(info=info, state=RecordState.STORED, object_bytes=size, encoding=encoding)
+        try:
+            await patience.insist(lambda: self._joined(key, heads, attributes, size))
+            await patience.insist(
+                lambda: objects.put(
+                    record_key(self._dock.prefix, info.id), render_record(record), RECORD_ATTRIBUTES
+                )
+            )
+        except CannotJoinError:
+            raise
+        except ObjectNotFoundError as error:
+            raise UploadNotFoundError("a partial upload was removed meanwhile") from error
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                await self._unmake(key, info)
+            raise
+        return info
+
+    async def _joined(
+        self, key: str, heads: Sequence[ObjectHead], attributes: Attributes, size: int
+    ) -> None:
+        """Join, or find that it was done and the answer was lost."""
+        try:
+            await self._dock.objects.join(key, heads, attributes)
+        except ConditionFailedError:
+            head = await self._dock.objects.head(key)
+            name = attributes.metadata[ID_NAME]
+            if head is None or head.size != size or head.metadata.get(ID_NAME) != name:
+                raise
+
+    async def _unmake(self, key: str, info: UploadInfo) -> None:
+        """Delete what nobody will hear of, but nobody else's."""
+        head = await self._dock.objects.head(key)
+        if head is not None and head.metadata.get(ID_NAME) == info.id:
+            await self._dock.objects.delete(key)
+
+    async def _source(self, part: Found, patience: Patience) -> tuple[ObjectHead, str]:
+        """Return the object of a finished upload, and its encoding."""
+        shipment = self._dock.flusher.shipments.get(part.info.id)
+        if isinstance(part, SpoolFound) and shipment is not None:
+            if not shipment.ships:
+                raise CannotJoinError("it never leaves the spool")
+            await self._dock.flusher.stored(shipment)
+            assert shipment.stored is not None
+            return shipment.stored, "zstd" if shipment.zstd else ""
+        if isinstance(part, SpoolFound):  # it has left since it was found
+            part = await self._mode.load(part.info.id)
+        head = await patience.insist(lambda: self._dock.objects.head(self._dock.key(part.info.id)))
+        if head is None or not isinstance(part, RemoteFound):
+            raise UploadNotFoundError("a partial upload was removed meanwhile")
+        return head, part.record.encoding
+
+    # -- through the spool ----------------------------------------------------------------------
+
+    async def _pour(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
+        """Copy the bytes into a file of its own, which is shipped while it grows."""
+        dock, mode = self._dock, self._mode
+        empty = replace(info, offset=Offset(0))
+        await dock.spool.create(empty, b"")
+        try:
+            await mode.created(empty)
+            if empty.complete:
+                return info
+            found = await mode.opened(await mode.load(info.id))
+            shipment = dock.shipment(found.info, ships=mode.ships(info))
+            inner = await dock.spool.open(found.local)
+            appender = SpooledAppender(dock, mode, shipment, found.info, inner, checked=False)
+            try:
+                for part in parts:
+                    await self._copy(part, appender)
+            except BaseException:
+                await appender.keep()
+                raise
+            return await appender.commit()
+        except BaseException:
+            await mode.remove(info.id)
+            raise
+
+    async def _copy(self, part: Found, appender: SpooledAppender) -> None:
+        if not part.info.offset:
+            return
+        source = await self._downloads.open(part, 0, part.info.offset)
+        pieces = self._read(source) if isinstance(source, FileSlice) else source.pieces
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                await appender.write(piece)
+
+    async def _read(self, source: FileSlice) -> AsyncGenerator[bytes, None]:
+        engine = self._dock.spool.engine
+        at, end = source.start, source.start + source.length
+        try:
+            while at < end:
+                piece = await engine.read(source.descriptor, min(_READ_BYTES, end - at), at)
+                if not piece:
+                    raise StoreError("a partial upload is shorter than it was")
+                at += len(piece)
+                yield piece
+        finally:
+            await engine.close_file(source.descriptor, SYNC_NONE)

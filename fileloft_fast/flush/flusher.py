@@ -1,0 +1,273 @@
+"""The background of every object store: whose turn it is, when to try again, who waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.errors import (
+    FileloftError,
+    NotStoredError,
+    RemoteUnavailableError,
+    ShuttingDownError,
+    UploadNotFoundError,
+)
+from fileloft_fast.flush.retry import Backoff
+from fileloft_fast.flush.shipment import Compress, PutPart, PutWhole, Shipment, Step, Wait
+from fileloft_fast.observe.log import fields
+
+if TYPE_CHECKING:
+    from fileloft_fast.flush.carrier import Carrier
+    from fileloft_fast.flush.spool_room import SpoolRoom
+    from fileloft_fast.model import UploadId
+
+log = logging.getLogger(__name__)
+
+_SMALL_BYTES: Final = 256 * 1024
+"""What takes a request's time rather than the link's."""
+
+_SMALL_AT_ONCE: Final = 4
+"""For each part that may be in flight, so many small requests may be, too."""
+
+_COMPRESSING_AT_ONCE: Final = 2
+"""Each takes a core."""
+
+_OUTAGE_S: Final = 5.0
+"""After a failure of so long, the first success wakes everybody: nobody sits out a long backoff."""
+
+
+class Lane:
+    """A bounded number of steps at once; uploads take turns, a step a turn."""
+
+    __slots__ = ("free", "queue")
+
+    def __init__(self, at_once: int) -> None:
+        self.free = at_once
+        self.queue: deque[Shipment] = deque()
+
+
+class Flusher:
+    """Ships what it is told of, until it is stopped; failures are tried again for ever.
+
+    *parts_at_once* over all uploads. *patience_s*: how long somebody who waits is kept waiting
+    while nothing moves.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        room: SpoolRoom,
+        *,
+        parts_at_once: int,
+        patience_s: float,
+    ) -> None:
+        self.room = room
+        self.shipments: dict[UploadId, Shipment] = {}
+        self.patience_s = patience_s
+        self._carrier = carrier
+        self._parts = Lane(parts_at_once)
+        self._compressing = Lane(_COMPRESSING_AT_ONCE)
+        self._small = Lane(parts_at_once * _SMALL_AT_ONCE)
+        self._backoffs: dict[UploadId, tuple[Backoff, asyncio.TimerHandle | None]] = {}
+        self._failing_since: float | None = None
+        self._stopped = False
+
+    # -- what there is to ship ------------------------------------------------------------------
+
+    def add(self, shipment: Shipment) -> None:
+        """Ship *shipment* from now on, the only one of its upload."""
+        assert shipment.upload not in self.shipments
+        self.shipments[shipment.upload] = shipment
+        self.wake(shipment)
+
+    def wake(self, shipment: Shipment) -> None:
+        """Look again at *shipment*: something about it has changed."""
+        if self.shipments.get(shipment.upload) is not shipment:
+            return
+        self.room.count(shipment)
+        for waiter in shipment.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._queue(shipment)
+
+    async def halt(self, shipment: Shipment) -> None:
+        """Return when nothing of *shipment* is in flight, nor will be before ``resume``."""
+        shipment.halted += 1
+        for task in shipment.tasks:
+            task.cancel()
+        if shipment.tasks:
+            await asyncio.wait(tuple(shipment.tasks))
+
+    def resume(self, shipment: Shipment) -> None:
+        """Go on with a shipment that was halted."""
+        shipment.halted -= 1
+        self.wake(shipment)
+
+    def forget(self, shipment: Shipment) -> None:
+        """Take out *shipment*, which is halted or over; who waits for it hears that it is gone."""
+        if self.shipments.get(shipment.upload) is not shipment:
+            return
+        shipment.lost = not shipment.settled
+        self.wake(shipment)
+        del self.shipments[shipment.upload]
+        self.room.count(shipment, gone=True)
+        self._calm(shipment)
+
+    async def stop(self) -> None:
+        """Stop: what is in flight is cancelled, and the journals say how far it is."""
+        self._stopped = True
+        tasks = [task for shipment in self.shipments.values() for task in shipment.tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for shipment in tuple(self.shipments.values()):
+            self._calm(shipment)
+            self.wake(shipment)
+
+    # -- those who wait -------------------------------------------------------------------------
+
+    async def stored(self, shipment: Shipment) -> None:
+        """Return when the object is in the store.
+
+        Raises NotStoredError where nothing has moved for a while, UploadNotFoundError where the
+        upload is lost or removed meanwhile, ShuttingDownError.
+        """
+        await self.until(shipment, lambda: shipment.stored is not None)
+
+    async def drained(self, shipment: Shipment, end: int) -> None:
+        """Return when every byte before *end* has left; raises what ``stored`` raises."""
+        await self.until(shipment, lambda: shipment.shipped_end >= end)
+
+    async def room_for(self, shipment: Shipment) -> None:
+        """Return when there is room in the spool. Raises NotStoredError after a while."""
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await self.room.wait(shipment)
+        except TimeoutError:
+            raise NotStoredError("the spool is full") from shipment.failure
+
+    async def until(self, shipment: Shipment, reached: Callable[[], bool]) -> None:
+        """Return when *reached* says so; raises what ``stored`` raises."""
+        loop = asyncio.get_running_loop()
+        deadline, seen = loop.time() + self.patience_s, shipment.progress
+        while not reached():
+            if shipment.lost:
+                raise UploadNotFoundError("no such upload")
+            if self._stopped:
+                raise ShuttingDownError("the server is stopping")
+            if shipment.progress != seen:
+                deadline, seen = loop.time() + self.patience_s, shipment.progress
+            waiter = loop.create_future()
+            shipment.waiters.add(waiter)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await waiter
+            except TimeoutError:
+                raise NotStoredError("the object store has not taken it yet") from shipment.failure
+            finally:
+                shipment.waiters.discard(waiter)
+
+    # -- turns ----------------------------------------------------------------------------------
+
+    def _queue(self, shipment: Shipment) -> None:
+        if shipment.queued or self._stopped:
+            return
+        step = shipment.next_step()
+        if isinstance(step, Wait):
+            return
+        shipment.queued = True
+        lane = self._lane(step)
+        lane.queue.append(shipment)
+        self._start(lane)
+
+    def _lane(self, step: Step) -> Lane:
+        if isinstance(step, Compress):
+            return self._compressing
+        is_large = isinstance(step, PutPart | PutWhole) and step.length > _SMALL_BYTES
+        return self._parts if is_large else self._small
+
+    def _start(self, lane: Lane) -> None:
+        """Give the free places of *lane* to those who stand first."""
+        while lane.free and lane.queue and not self._stopped:
+            shipment = lane.queue.popleft()
+            shipment.queued = False
+            step = shipment.next_step()
+            if isinstance(step, Wait):
+                continue
+            if self._lane(step) is lane:
+                self._run(shipment, step, lane)
+            self._queue(shipment)  # at the end: perhaps another part may go beside this one
+
+    def _run(self, shipment: Shipment, step: Step, lane: Lane) -> None:
+        lane.free -= 1
+        shipment.take(step)
+        task = asyncio.get_running_loop().create_task(self._carrier.carry(shipment, step))
+        shipment.tasks.add(task)
+        task.add_done_callback(partial(self._on_done, shipment, step, lane))
+
+    def _on_done(
+        self, shipment: Shipment, step: Step, lane: Lane, task: asyncio.Task[None]
+    ) -> None:
+        lane.free += 1
+        shipment.tasks.discard(task)
+        shipment.give_back(step)
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self._on_success(shipment)
+            else:
+                self._on_failure(shipment, error)
+        if shipment.settled or shipment.lost:
+            self.forget(shipment)
+        else:
+            self.wake(shipment)
+        self._start(lane)
+
+    def _on_success(self, shipment: Shipment) -> None:
+        shipment.progress += 1
+        shipment.failure = None
+        self._calm(shipment)
+        since, self._failing_since = self._failing_since, None
+        if since is not None and asyncio.get_running_loop().time() - since > _OUTAGE_S:
+            log.info("object store is back")
+            self._rouse(self.shipments.values())
+
+    def _on_failure(self, shipment: Shipment, error: BaseException) -> None:
+        loop = asyncio.get_running_loop()
+        if isinstance(error, RemoteUnavailableError):
+            if self._failing_since is None:
+                self._failing_since = loop.time()
+                log.warning("object store fails", extra=fields(id=shipment.upload, error=error))
+        elif type(error) is not type(shipment.failure):
+            trace = None if isinstance(error, FileloftError) else error
+            log.error(
+                "shipment fails", extra=fields(id=shipment.upload, error=error), exc_info=trace
+            )
+        shipment.failure = error if isinstance(error, Exception) else None
+        if not shipment.resting and not self._stopped:
+            shipment.resting = True
+            backoff, _ = self._backoffs.get(shipment.upload, (Backoff(), None))
+            timer = loop.call_later(backoff.next_s(), self._on_rested, shipment)
+            self._backoffs[shipment.upload] = backoff, timer
+
+    def _on_rested(self, shipment: Shipment) -> None:
+        shipment.resting = False
+        self.wake(shipment)
+
+    def _calm(self, shipment: Shipment) -> None:
+        """Forget that tries have failed."""
+        _, timer = self._backoffs.pop(shipment.upload, (None, None))
+        if timer is not None:
+            timer.cancel()
+        shipment.resting = False
+
+    def _rouse(self, shipments: Iterable[Shipment]) -> None:
+        for shipment in tuple(shipments):
+            if shipment.resting:
+                self._calm(shipment)
+                self.wake(shipment)

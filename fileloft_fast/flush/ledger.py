@@ -1,0 +1,142 @@
+"""What of a shipment has to outlive this process, and who is told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fileloft_fast.flush.compress import stored_name
+from fileloft_fast.flush.journal import Begin, Completed, Completing, Journal, Part, Session
+from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
+from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.remote.objects import Attributes, ObjectHead, Objects, Receipt
+
+if TYPE_CHECKING:
+    from fileloft_fast.flush.shipment import Shipment
+    from fileloft_fast.model import UploadId
+    from fileloft_fast.stores import FsStore
+
+RECORD_ATTRIBUTES: Final = Attributes(content_type="application/json")
+
+
+class Ledger(Protocol):
+    """Where shipments are written down. A step counts once its method has returned.
+
+    Every method may be called again after it has failed. Raises StoreError.
+    """
+
+    async def begin(self, shipment: Shipment) -> None:
+        """A session is going to be opened: whoever finds it must be able to tell whose it is."""
+
+    async def session(self, shipment: Shipment, name: str) -> None:
+        """A session was opened; of an earlier one nothing is left."""
+
+    async def part(self, shipment: Shipment, receipt: Receipt, offset: int) -> bool:
+        """The store has a part. Return whether its bytes may leave the spool now."""
+
+    async def completing(self, shipment: Shipment, crc32c: int) -> None:
+        """The store is going to be asked for the object."""
+
+    async def completed(self, shipment: Shipment, head: ObjectHead) -> None:
+        """The object is there."""
+
+    async def settle(self, shipment: Shipment) -> None:
+        """Tell the bucket that the upload is stored, and remove what is left here."""
+
+    async def lose(self, shipment: Shipment) -> None:
+        """The upload cannot be finished any more: nobody must find it again."""
+
+
+class SpoolLedger:
+    """The ledger of finish and spool mode: a journal beside the spooled file.
+
+    The record in the bucket is written twice for a large upload, to claim its session and when it
+    is stored, and once for a small one. *owner* names the spool.
+    """
+
+    def __init__(self, spool: FsStore, objects: Objects, *, prefix: str, owner: str) -> None:
+        self._spool = spool
+        self._objects = objects
+        self._prefix = prefix
+        self._owner = owner
+        self._journals: dict[UploadId, Journal] = {}
+
+    def journal(self, upload: UploadId) -> Journal:
+        """Return the journal of *upload*, whether or not there is such a file."""
+        journal = self._journals.get(upload)
+        if journal is None:
+            journal = Journal(
+                self._spool.engine, self._spool.directory, f"{upload}.journal".encode()
+            )
+            self._journals[upload] = journal
+        return journal
+
+    def close(self, upload: UploadId) -> None:
+        """Nothing will be written of *upload* any more."""
+        self._journals.pop(upload, None)
+
+    async def begin(self, shipment: Shipment) -> None:
+        """Write the journal, then the record; see ``Ledger``."""
+        if not shipment.begun:
+            await self.journal(shipment.upload).append(
+                Begin(shipment.key, shipment.part_bytes, self._owner, shipment.zstd)
+            )
+            shipment.begun = True
+        await self._write_record(shipment, RecordState.OPEN)
+
+    async def session(self, shipment: Shipment, name: str) -> None:
+        """See ``Ledger``."""
+        await self.journal(shipment.upload).append(Session(name))
+
+    async def part(self, shipment: Shipment, receipt: Receipt, offset: int) -> bool:
+        """See ``Ledger``."""
+        await self.journal(shipment.upload).append(
+            Part(receipt.number, offset, receipt.size, receipt.tag, receipt.crc32c)
+        )
+        return True
+
+    async def completing(self, shipment: Shipment, crc32c: int) -> None:
+        """See ``Ledger``."""
+        await self.journal(shipment.upload).append(Completing(shipment.ready, crc32c))
+
+    async def completed(self, shipment: Shipment, head: ObjectHead) -> None:
+        """Write the journal, where there is one; a small object is found by its key."""
+        if shipment.begun:
+            await self.journal(shipment.upload).append(Completed(head.tag))
+
+    async def settle(self, shipment: Shipment) -> None:
+        """See ``Ledger``."""
+        await self._write_record(shipment, RecordState.STORED)
+        await self.forget(shipment.upload)
+
+    async def lose(self, shipment: Shipment) -> None:
+        """Leave the spool; the record, which is ours and open, is nobody's upload."""
+        await self.forget(shipment.upload)
+
+    async def forget(self, upload: UploadId, *, keep_journal: bool = False) -> bool:
+        """Remove everything of *upload* from the spool; False where there was nothing.
+
+        ``.info`` goes last: without the data it says that the rest was on its way out.
+        """
+        name = upload.encode()
+        names = [name, stored_name(upload), name + b".info"]
+        if not keep_journal:
+            self.close(upload)
+            names.insert(2, name + b".journal")
+        try:
+            return await self._spool.engine.remove(self._spool.directory, names) > 0
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def _write_record(self, shipment: Shipment, state: RecordState) -> None:
+        stored = shipment.stored
+        record = Record(
+            info=shipment.info,
+            state=state,
+            owner=self._owner,
+            part_bytes=shipment.part_bytes if shipment.begun else 0,
+            object_bytes=0 if stored is None else stored.size,
+            encoding="zstd" if shipment.zstd else "",
+        )
+        await self._objects.put(
+            record_key(self._prefix, shipment.upload), render_record(record), RECORD_ATTRIBUTES
+        )

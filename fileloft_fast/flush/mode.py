@@ -1,0 +1,210 @@
+"""What an acknowledgement promises (``FILELOFT_ACK``): finish and spool; chunk is elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fileloft_fast.errors import UploadNotFoundError
+from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
+from fileloft_fast.flush.record import (
+    RECORD_SUFFIX,
+    RecordState,
+    info_of,
+    parse_record,
+    record_key,
+)
+from fileloft_fast.model import UPLOAD_ID_PATTERN, Concat, UploadId, UploadInfo
+
+if TYPE_CHECKING:
+    from fileloft_fast.flush.dock import Dock
+    from fileloft_fast.flush.ledger import SpoolLedger
+    from fileloft_fast.flush.removal import Removal
+    from fileloft_fast.flush.shipment import Shipment
+
+_is_upload: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
+
+
+class Mode(Protocol):
+    """What ``SpooledStore`` does beyond putting bytes into the spool.
+
+    Called by the holder of the upload's lock, but for ``load``, ``confirm`` and ``names``.
+    """
+
+    @property
+    def guarded(self) -> bool:
+        """See ``Store.guarded``."""
+
+    async def stop(self) -> None:
+        """Let go of what is open, after the flusher has stopped."""
+
+    def ships(self, info: UploadInfo) -> bool:
+        """Whether the bytes of *info* leave the spool as an object of their own."""
+
+    async def created(self, info: UploadInfo) -> None:
+        """Promise an upload that was just made in the spool, its first bytes included.
+
+        Whatever it raises, the store removes the upload again.
+        """
+
+    async def load(self, upload: UploadId) -> Found:
+        """See ``Store.load``."""
+
+    async def opened(self, found: Found) -> SpoolFound:
+        """Make ready to append: the spool has the upload's file, of ``info.offset`` bytes."""
+
+    async def declared(self, found: SpoolFound) -> SpoolFound:
+        """Promise the length, which the spool knows already."""
+
+    async def committed(self, shipment: Shipment, info: UploadInfo) -> UploadInfo:
+        """Acknowledge: *info* is in the spool, and its shipment knows of it."""
+
+    async def kept(self, shipment: Shipment, info: UploadInfo) -> None:
+        """Take note of a request that ended early. Its bytes are in the spool."""
+
+    async def discarded(self, shipment: Shipment) -> None:
+        """Take note of a request whose bytes were taken back, or could not be kept."""
+
+    async def confirm(self, found: Found) -> None:
+        """See ``Store.confirm``."""
+
+    async def remove(self, upload: UploadId) -> bool:
+        """See ``Store.remove``."""
+
+    def names(self) -> AsyncIterator[UploadId]:
+        """See ``Store.names``."""
+
+
+class FinishMode:
+    """A finished upload is acknowledged when the object is in the store; any other when spooled.
+
+    *ttl_s*: when finished uploads expire, None for never; only then they are looked for in the
+    bucket.
+    """
+
+    guarded: Final = False
+
+    def __init__(
+        self,
+        dock: Dock,
+        ledger: SpoolLedger,
+        removal: Removal,
+        *,
+        ttl_s: int | None,
+        expire_finished: bool = False,
+    ) -> None:
+        self._dock = dock
+        self._ledger = ledger
+        self._removal = removal
+        self._ttl_s = ttl_s
+        self._expire_finished = expire_finished
+
+    async def stop(self) -> None:
+        """See ``Mode``."""
+
+    def ships(self, info: UploadInfo) -> bool:  # noqa: ARG002 - which SpoolMode looks at
+        """Everything leaves; see ``Mode``."""
+        return True
+
+    async def created(self, info: UploadInfo) -> None:
+        """See ``Mode``."""
+        if info.complete:
+            await self.committed(self._dock.shipment(info, ships=self.ships(info)), info)
+
+    async def load(self, upload: UploadId) -> Found:
+        """Look into the spool, then into the bucket; see ``Mode``.
+
+        A finished upload leaves the spool only after its record is in the bucket, so it is always
+        found in one of them.
+        """
+        try:
+            local = await self._dock.spool.load(upload)
+        except UploadNotFoundError:
+            return await self._load_stored(upload)
+        return SpoolFound(local.info, local)
+
+    async def opened(self, found: Found) -> SpoolFound:
+        """See ``Mode``."""
+        assert isinstance(found, SpoolFound), "only finished uploads are not in the spool"
+        return found
+
+    async def declared(self, found: SpoolFound) -> SpoolFound:
+        """See ``Mode``."""
+        return found
+
+    async def committed(self, shipment: Shipment, info: UploadInfo) -> UploadInfo:
+        """Wait until a finished upload is stored; see ``Mode``."""
+        if info.complete:
+            await self._dock.flusher.stored(shipment)
+        return info
+
+    async def kept(self, shipment: Shipment, info: UploadInfo) -> None:
+        """See ``Mode``."""
+
+    async def discarded(self, shipment: Shipment) -> None:
+        """See ``Mode``."""
+
+    async def confirm(self, found: Found) -> None:
+        """Wait until a finished upload is stored; see ``Mode``."""
+        shipment = self._dock.flusher.shipments.get(found.info.id)
+        if isinstance(found, SpoolFound) and found.info.complete and shipment is not None:
+            await self._dock.flusher.stored(shipment)
+
+    async def remove(self, upload: UploadId) -> bool:
+        """Remove what is here, and from the bucket as soon as it answers; see ``Mode``.
+
+        An upload that only the bucket has stays where the store does not answer.
+        """
+        shipment = self._dock.flusher.shipments.get(upload)
+        if shipment is not None:
+            await self._removal.shipment(shipment)
+            return True
+        return await self._ledger.forget(upload) or await self._removal.stored(upload)
+
+    async def names(self) -> AsyncIterator[UploadId]:
+        """See ``Mode``."""
+        async for upload in self._dock.spool.names():
+            yield upload
+        if not self._expire_finished:
+            return
+        prefix = self._dock.prefix
+        async for key in self._dock.objects.list_keys(prefix):
+            name = key[len(prefix) :].removesuffix(RECORD_SUFFIX)
+            if key.endswith(RECORD_SUFFIX) and _is_upload(name):
+                yield UploadId(name)
+
+    async def _load_stored(self, upload: UploadId) -> RemoteFound:
+        fetched = await self._dock.objects.fetch(record_key(self._dock.prefix, upload))
+        record = None if fetched is None else parse_record(fetched[0], upload)
+        # One that is open belongs to another spool, or to one that was lost.
+        if fetched is None or record is None or record.state is not RecordState.STORED:
+            raise UploadNotFoundError("no such upload")
+        return RemoteFound(info_of(record, self._ttl_s), record, fetched[1])
+
+
+class SpoolMode(FinishMode):
+    """A finished upload is acknowledged when it is durable in the spool.
+
+    Partial uploads stay there: their final upload is put together on the disk, and shipped.
+    """
+
+    def ships(self, info: UploadInfo) -> bool:
+        """See ``Mode``."""
+        return info.concat is not Concat.PARTIAL
+
+    async def created(self, info: UploadInfo) -> None:
+        """See ``Mode``."""
+        if info.complete:
+            self._dock.release(self._dock.shipment(info, ships=self.ships(info)))
+
+    async def committed(
+        self,
+        shipment: Shipment,  # noqa: ARG002 - which FinishMode waits for
+        info: UploadInfo,
+    ) -> UploadInfo:
+        """Return at once: the spool has synced what it promises."""
+        return info
+
+    async def confirm(self, found: Found) -> None:
+        """Return at once; see ``committed``."""

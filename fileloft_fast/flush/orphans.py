@@ -1,0 +1,211 @@
+"""What crashes leave behind in the bucket: open sessions, tails, pieces of joins, leases.
+
+Only what can belong to nobody goes. A session's record is written before the session is opened, so
+one without a record is an orphan, and an open record names the spool that may decide. What a
+replica is about to name in a record is young, and what is younger than *min_age_s* is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from fileloft_fast.errors import StoreError
+from fileloft_fast.flush.attributes import ID_NAME
+from fileloft_fast.flush.record import TAIL_SUFFIX, Record, RecordState, parse_record, record_key
+from fileloft_fast.model import UploadId
+from fileloft_fast.observe.log import fields
+
+if TYPE_CHECKING:
+    from fileloft_fast.stores.remote.objects import Objects, OpenSession
+
+log = logging.getLogger(__name__)
+
+Known: TypeAlias = Callable[[UploadId], Collection[str] | None]
+"""Names the sessions that a local upload has journalled; None where there is no such upload."""
+
+_UPLOAD: Final = r"(?P<upload>[0-9a-f]{32})"
+_BORN: Final = r"(?P<born>[0-9a-f]{8})"  # seconds since the epoch, since listings tell no age
+_TAIL: Final = rf"{re.escape(TAIL_SUFFIX)}{_BORN}[0-9a-f]{{16}}"
+_JOIN: Final = rf"\.join-{_BORN}[0-9a-f]{{8}}-[0-9]+"
+
+_match_object: Final = re.compile(_UPLOAD).fullmatch
+_match_tail: Final = re.compile(_UPLOAD + _TAIL).fullmatch
+_match_join: Final = re.compile(_UPLOAD + _JOIN).fullmatch
+_match_lease: Final = re.compile(rf"{_UPLOAD}\.lock").fullmatch
+
+
+class _Lease(msgspec.Struct):
+    """As much of a lease object as matters here."""
+
+    held: bool
+
+
+class _UnknownRecordError(Exception):
+    """There is something in the record's place, and nobody here knows what it means."""
+
+
+class Orphans:
+    """What lies under *prefix* and belongs to no upload. *owner* names this spool.
+
+    A lease tells no age: unless it says that nobody holds it, it goes once it was not written for
+    *min_age_s* between two looks, which a holder would have done hundreds of times.
+    """
+
+    def __init__(self, objects: Objects, prefix: str, *, owner: str, min_age_s: float) -> None:
+        self._objects = objects
+        self._prefix = prefix
+        self._owner = owner
+        self._min_age_s = min_age_s
+        self._leases: dict[str, tuple[str, float]] = {}
+        self._last: tuple[UploadId, Record | None] | None = None
+
+    async def abort_sessions(self, known: Known, now: float) -> int:
+        """Abort every session that no upload will go on with; return how many.
+
+        *known* knows of every upload on this spool's disk, at work or not. Raises StoreError where
+        the store fails; what is left is for the next time.
+        """
+        aborted = 0
+        async for session in self._objects.list_sessions(self._prefix):
+            match = _match_object(session.key.removeprefix(self._prefix))
+            if match is None or now - session.created_at <= self._min_age_s:
+                continue
+            upload = UploadId(match["upload"])
+            local = known(upload)
+            if local is None or session.session not in local:
+                aborted += await self._maybe_abort(session, upload, lost=local is None)
+        return aborted
+
+    async def _maybe_abort(self, session: OpenSession, upload: UploadId, *, lost: bool) -> bool:
+        """Abort *session*, which no upload here names, if nobody else's upload does.
+
+        *lost*: there is no such upload here. If its record says that there is, that goes too, but
+        not where the object is there, which somebody may have been told of.
+        """
+        try:
+            record = await self._read(upload)
+        except _UnknownRecordError:
+            return False
+        if not _is_orphan(session, record, self._owner):
+            return False
+        await self._objects.abort(session.key, session.session)
+        log.info("orphan aborted", extra=fields(id=upload, session=session.session))
+        claimed = record is not None and record.state is RecordState.OPEN and record.owner
+        if lost and claimed and await self._objects.head(session.key) is None:
+            await self._objects.delete(record_key(self._prefix, upload))
+        return True
+
+    async def withdraw(self, upload: UploadId, sessions: Iterable[str]) -> None:
+        """Delete what the bucket has of an upload that was removed here (see ``Withdrawn``).
+
+        *sessions* are those that its journal names. May be repeated. Raises StoreError.
+        """
+        key = f"{self._prefix}{upload}"
+        for session in sessions:
+            await self._objects.abort(key, session)
+        head = await self._objects.head(key)
+        if head is not None and head.metadata.get(ID_NAME) == upload:
+            await self._objects.delete(key)
+        try:
+            record = await self._read(upload)
+        except _UnknownRecordError:
+            return
+        if record is not None and record.owner in {"", self._owner}:
+            await self._objects.delete(record_key(self._prefix, upload))
+
+    async def delete_strays(self, now: float) -> int:
+        """Delete every object beside the uploads that nothing refers to; return how many.
+
+        Goes through all keys, and needs to only where there can be such objects: in chunk mode,
+        with leases in the store, and where joins make pieces. Raises StoreError.
+        """
+        leases, self._leases = self._leases, {}
+        self._last = None
+        deleted = 0
+        async for key in self._objects.list_keys(self._prefix):
+            try:
+                stray = await self._is_stray(key, leases, now)
+            except _UnknownRecordError:
+                continue
+            if stray:
+                await self._objects.delete(key)
+                deleted += 1
+        return deleted
+
+    async def _is_stray(self, key: str, leases: dict[str, tuple[str, float]], now: float) -> bool:
+        name = key.removeprefix(self._prefix)
+        if match := _match_tail(name):
+            return self._is_old(match, now) and not _names(await self._record(match), key)
+        if match := _match_join(name):
+            return self._is_old(match, now)
+        if match := _match_lease(name):
+            record = await self._record(match)
+            if record is None:
+                return await self._is_idle(key, leases, now, done=False)
+            if record.state is RecordState.STORED:
+                return await self._is_idle(key, leases, now, done=True)
+        return False
+
+    def _is_old(self, match: re.Match[str], now: float) -> bool:
+        return now - int(match["born"], 16) > self._min_age_s
+
+    async def _is_idle(
+        self, key: str, leases: dict[str, tuple[str, float]], now: float, *, done: bool
+    ) -> bool:
+        """Return whether nobody holds a lease. Of an upload that is done, it may say so itself."""
+        found = await self._objects.fetch(key)
+        if found is None:
+            return False
+        contents, tag = found
+        seen_tag, since = leases.get(key, (tag, now))
+        if seen_tag != tag:
+            since = now
+        if now - since > self._min_age_s or (done and _is_released(contents)):
+            return True
+        self._leases[key] = (tag, since)
+        return False
+
+    async def _record(self, match: re.Match[str]) -> Record | None:
+        """Return the record, read after the key was listed: what is old is named in it by now."""
+        upload = UploadId(match["upload"])
+        if self._last is None or self._last[0] != upload:  # keys come in order
+            self._last = upload, await self._read(upload)
+        return self._last[1]
+
+    async def _read(self, upload: UploadId) -> Record | None:
+        found = await self._objects.fetch(record_key(self._prefix, upload))
+        if found is None:
+            return None
+        try:
+            record = parse_record(found[0], upload)
+        except StoreError as error:
+            log.warning("tidying passes over", extra=fields(id=upload, error=error))
+            raise _UnknownRecordError from error
+        if record is None:
+            raise _UnknownRecordError  # another program's object
+        return record
+
+
+def _is_orphan(session: OpenSession, record: Record | None, owner: str) -> bool:
+    """Decide about a session that no local upload names."""
+    if record is None or record.state is RecordState.STORED:
+        return True
+    if record.owner:
+        return record.owner == owner
+    return record.session != session.session  # any replica may go on with the one that is named
+
+
+def _is_released(contents: bytes) -> bool:
+    try:
+        return not msgspec.json.decode(contents, type=_Lease).held
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _names(record: Record | None, key: str) -> bool:
+    return record is not None and any(tail.key == key for tail in record.tails)
