@@ -54,7 +54,9 @@ class Intake:
         one leaves nothing. Raises WireError, StoreError.
         """
         if body.at_hand and wanted.coding is Coding.IDENTITY:
-            return await self.store.append(found, self.verified(wanted, body, room))
+            data = self.verified(wanted, body, room)
+            check_held(hold)
+            return await self.store.append(found, data)
         checked = wanted.checksum is not None or wanted.checksum_trailer
         algorithm = wanted.checksum.algorithm if wanted.checksum is not None else None
         appender = await self.store.open(found, checked=checked, algorithm=algorithm)
@@ -62,6 +64,7 @@ class Intake:
             await self._pour(appender, wanted, body, room, hold)
             if checked:
                 await self._verify(appender, self._expected(wanted, body))
+            check_held(hold)
         except ChecksumMismatchError:
             await appender.discard()
             raise
@@ -86,8 +89,24 @@ class Intake:
             prefix = body.take()
             if await self._receive(appender, body, prefix, hold):
                 return
-            if prefix:
-                await appender.write(prefix)
+        else:
+            prefix = b""
+        body.watch(appender.cancel)
+        try:
+            await self._write(appender, wanted, body, prefix, room)
+        finally:
+            body.watch(None)
+
+    async def _write(
+        self,
+        appender: Appender,
+        wanted: Append | Create,
+        body: Body,
+        prefix: bytes,
+        room: int | None,
+    ) -> None:
+        if prefix:
+            await appender.write(prefix)
         pieces = self.decoding.decoded(body) if wanted.coding is Coding.ZSTD else _pieces(body)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
@@ -133,6 +152,12 @@ class Intake:
         assert expected is not None
         if await appender.checksum(expected.algorithm) != expected.digest:
             raise ChecksumMismatchError(_MISMATCH)
+
+
+def check_held(hold: Hold) -> None:
+    """Raise UploadLockedError where another replica may have the upload by now."""
+    if hold.lost:
+        raise UploadLockedError("another replica may have the upload")
 
 
 async def _pieces(body: Body) -> AsyncGenerator[bytes, None]:

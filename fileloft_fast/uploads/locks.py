@@ -2,6 +2,9 @@
 
 Whoever comes later asks the holder to stop; the holder's bytes count, and the newcomer goes on in
 milliseconds. HEAD needs no lock: it asks the holder's transfer how far it is.
+
+With leases, who is first in this process waits for the lease that the replicas share, and hands it
+to the next one here; where another replica has asked for it, it is given up in between.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from fileloft_fast.errors import UploadLockedError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fileloft_fast.dataplane import Transfer
     from fileloft_fast.model import Body, UploadId
+    from fileloft_fast.stores import Reception
+    from fileloft_fast.uploads.leases import Lease, Leases
 
 _SETTLE_S: Final = 0.5
 _QUIET_S: Final = 0.008
@@ -34,7 +38,7 @@ class Hold:
 
     def __init__(self, locks: Locks, upload: UploadId, body: Body | None) -> None:
         self.upload = upload
-        self.transfer: Transfer | None = None
+        self.transfer: Reception | None = None
         self._locks = locks
         self._body = body
         self._over: asyncio.Event | None = None
@@ -69,18 +73,29 @@ class Hold:
     ) -> None:
         self._leave()
 
+    @property
+    def lost(self) -> bool:
+        """Whether another replica may have the upload by now: nothing more may be committed."""
+        return False
+
     def ask(self) -> None:
         """Ask this holder to stop."""
-        if not self._asked and self._body is not None:
+        if not self._asked:
             self._asked = True
-            self._body.interrupt(UploadLockedError("a newer request took the upload over"))
+            self.stop("a newer request took the upload over")
+
+    def stop(self, why: str) -> None:
+        """Make this holder stop: 423 for its client, and what has arrived is kept."""
+        if self._body is not None:
+            self._body.interrupt(UploadLockedError(why))
 
     async def settle(self) -> None:
         """Wait until the file has every byte that this holder's client has sent and we have got.
 
         What waits in the socket must not be stored after somebody was told the offset: the request
         that then comes for that offset would be refused. So bytes that still flow are waited for
-        until none has come for a moment, and a client that is gone until its request is over.
+        until none has come for a moment. The request of a client that is gone is ended: it may wait
+        for room, and store what waits in the socket when there is some.
         """
         if self._body is None:
             return
@@ -92,11 +107,12 @@ class Hold:
                     pass
 
     async def _is_over_or_quiet(self, body: Body, over: asyncio.Event) -> bool:
-        if body.abandoned:
-            return await over.wait()
         before = self._arrived(body)
         if self.transfer is not None:
             await self.transfer.progress()
+        if body.abandoned:
+            self.stop("the connection has ended")
+            return await over.wait()
         try:
             async with asyncio.timeout(_QUIET_S):
                 return await over.wait()
@@ -128,24 +144,158 @@ class Hold:
             queue[0].grant()
 
 
-class Locks:
-    """The locks of one process."""
+class Tenancy:
+    """What this replica has of an upload among the replicas: passed on from hold to hold."""
 
-    def __init__(self, timeout_s: float) -> None:
+    __slots__ = ("asked", "lease", "queue")
+
+    def __init__(self, queue: deque[Hold]) -> None:
+        self.queue = queue
+        self.lease: Lease | None = None
+        self.asked = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody here may count on it."""
+        return self.lease is None or self.lease.lost
+
+    def ask(self) -> None:
+        """Ask who has the upload here to stop: another replica wants it."""
+        self.asked = True
+        self.queue[0].ask()
+
+    def lose(self) -> None:
+        """Stop who has the upload here: another replica may have it in a moment."""
+        self.queue[0].stop("another replica may have the upload")
+
+
+class SharedHold(Hold):
+    """A claim among several replicas: the same, and a lease for as long as it lasts.
+
+    Raises LockServiceError where the locks of the replicas cannot be reached.
+    """
+
+    __slots__ = ("_limit", "_refusal")
+
+    def __init__(self, locks: Locks, upload: UploadId, body: Body | None) -> None:
+        super().__init__(locks, upload, body)
+        self._limit: asyncio.Timeout | None = None
+        self._refusal: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        queue = self._locks.queues.setdefault(self.upload, deque())
+        queue.append(self)
+        try:
+            async with asyncio.timeout(self._locks.timeout_s) as self._limit:
+                await self._wait_here(queue)
+                tenancy = await self._ensure_tenancy(queue)
+        except BaseException as error:
+            self._limit = None
+            await self._give_up()
+            if isinstance(error, TimeoutError):
+                refusal = self._refusal or UploadLockedError("the upload is held by another")
+                raise refusal from error
+            raise
+        self._limit = None
+        if len(queue) > 1 or tenancy.asked:
+            self.ask()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await self._give_up()
+
+    @property
+    def lost(self) -> bool:
+        """Whether another replica may have the upload by now: nothing more may be committed."""
+        tenancy = self._locks.tenancies.get(self.upload)
+        return tenancy is None or tenancy.lost
+
+    def refuse(self, error: Exception) -> None:
+        """Make a claim that still waits, here or for the lease, fail with *error*."""
+        if self._limit is not None and not self._limit.expired():
+            self._refusal = error
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    async def _wait_here(self, queue: deque[Hold]) -> None:
+        if queue[0] is not self:
+            queue[0].ask()
+            self._granted = asyncio.get_running_loop().create_future()
+            await self._granted
+
+    async def _ensure_tenancy(self, queue: deque[Hold]) -> Tenancy:
+        """Return what the last holder here has left, or wait for the lease."""
+        locks = self._locks
+        left = locks.tenancies.get(self.upload)
+        if left is not None and not left.lost:
+            return left
+        await locks.end_tenancy(self.upload)
+        assert locks.leases is not None
+        assert self._limit is not None
+        tenancy = Tenancy(queue)
+        tenancy.lease = await locks.leases.acquire(
+            self.upload,
+            timeout_s=(self._limit.when() or 0.0) - asyncio.get_running_loop().time(),
+            on_ask=tenancy.ask,
+            on_lost=tenancy.lose,
+        )
+        locks.tenancies[self.upload] = tenancy
+        return tenancy
+
+    async def _give_up(self) -> None:
+        """Leave, and leave the lease to the next one here unless another replica wants it."""
+        queue = self._locks.queues[self.upload]
+        try:
+            if queue[0] is self:
+                tenancy = self._locks.tenancies.get(self.upload)
+                if tenancy is not None and (len(queue) == 1 or tenancy.asked or tenancy.lost):
+                    await self._locks.end_tenancy(self.upload)
+        finally:
+            self._leave()
+
+
+class Locks:
+    """The locks of one process, and with *leases* those that it shares with other replicas.
+
+    *timeout_s* bounds the wait for a hold, whoever stands in the way.
+    """
+
+    def __init__(self, timeout_s: float, leases: Leases | None = None) -> None:
         self.timeout_s = timeout_s
         self.queues: dict[UploadId, deque[Hold]] = {}
+        self.leases = leases
+        self.tenancies: dict[UploadId, Tenancy] = {}
+        self._hold = Hold if leases is None else SharedHold
+
+    @property
+    def shared(self) -> bool:
+        """Whether other replicas take part."""
+        return self.leases is not None
 
     def hold(self, upload: UploadId, body: Body | None = None) -> Hold:
         """Return a claim on *upload* to be entered."""
-        return Hold(self, upload, body)
+        return self._hold(self, upload, body)
 
     def holder(self, upload: UploadId) -> Hold | None:
-        """Return who holds *upload* now."""
+        """Return who holds *upload* now in this process, or waits for its lease."""
         queue = self.queues.get(upload)
         return queue[0] if queue else None
 
     def drain(self, error: Exception) -> None:
-        """Let no claim wait any longer: each one that does fails with *error*."""
+        """Let no claim wait any longer: each one that does fails with *error*.
+
+        Leases are then given up with the holds that have them.
+        """
         for queue in tuple(self.queues.values()):
-            for hold in tuple(queue)[1:]:
+            for hold in tuple(queue):
                 hold.refuse(error)
+
+    async def end_tenancy(self, upload: UploadId) -> None:
+        """Give the lease of *upload* up, if there is one. Only for who holds it here."""
+        tenancy = self.tenancies.pop(upload, None)
+        if tenancy is not None and tenancy.lease is not None:
+            await tenancy.lease.release()

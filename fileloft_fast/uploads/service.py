@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from fileloft_fast.errors import (
     BodyCutError,
     BodyTimeoutError,
     FileloftError,
+    RemoteUnavailableError,
     ShuttingDownError,
     StorageFullError,
     StoreError,
@@ -24,7 +24,6 @@ from fileloft_fast.errors import (
 from fileloft_fast.model import (
     Body,
     Concat,
-    FileSlice,
     Offset,
     RequestHead,
     Response,
@@ -46,12 +45,12 @@ from fileloft_fast.tus.effects import (
 )
 from fileloft_fast.tus.plan import plan, plan_append, plan_concatenation, plan_create
 from fileloft_fast.tus.responses import Answers
+from fileloft_fast.uploads.intake import Intake, check_held
 
 if TYPE_CHECKING:
     from fileloft_fast.stores import AnyStore, Found
     from fileloft_fast.tus.rules import TusRules
     from fileloft_fast.uploads.expiry import Expiry
-    from fileloft_fast.uploads.intake import Intake
     from fileloft_fast.uploads.locks import Locks
 
 log = logging.getLogger(__name__)
@@ -107,14 +106,17 @@ class Service:
             return self.failed(error, head)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
-        """Return the answer for *error*; a failing disk goes to the log."""
+        """Return the answer for *error*; failing storage goes to the log."""
         response = self._answers.failed(error, head)
-        if isinstance(error, StoreError):
-            cause = error.__cause__
-            log.error("storage failed", extra=fields(status=error.status, error=error, cause=cause))
-            # Bytes may have left the socket unstored: nobody knows where a next request begins.
-            return replace(response, close=True)
-        return response
+        if not isinstance(error, StoreError):
+            return response
+        said = fields(status=error.status, error=error, cause=error.__cause__)
+        if isinstance(error, RemoteUnavailableError):
+            log.warning("storage failed", extra=said)
+            return response
+        log.error("storage failed", extra=said)
+        # Bytes may have left the socket unstored: nobody knows where a next request begins.
+        return replace(response, close=True)
 
     # -- effects --------------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class Service:
                 found = await self._store.load(info.id)
                 room = plan_create(wanted, self._rules).room
                 received = await self._intake.bring(found, wanted, body, room, hold)
+                check_held(hold)
             except FileloftError as error:
                 if not isinstance(error, _KEPT):
                     await self._store.remove(info.id)
@@ -166,6 +169,7 @@ class Service:
                 assert planned.length is not None
                 found = await self._store.declare_length(found, planned.length)
             info = await self._intake.bring(found, wanted, body, planned.room, hold)
+            check_held(hold)
             return self._answers.appended(head, self._expiry.renewed(info))
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
@@ -194,14 +198,8 @@ class Service:
         return self._answers.created(head, info)
 
     async def _inspect(self, head: RequestHead, wanted: Inspect, _body: Body) -> Response:
-        holder = self._locks.holder(wanted.id)
-        if holder is not None:
-            await holder.settle()
-        found = await self._load(wanted.id)
-        if found.info.complete and self._locks.holder(wanted.id) is not None:
-            # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
-            async with self._locks.hold(wanted.id):
-                found = await self._load(wanted.id)
+        found = await self._look(wanted.id)
+        await self._store.confirm(found)
         return self._answers.inspected(head, found.info)
 
     async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:
@@ -215,14 +213,28 @@ class Service:
         selection = download.select(head, found.info)
         if selection.length == 0:
             return self._answers.downloaded(head, selection)
-        whole = await self._store.read(found)
-        part = FileSlice(whole.descriptor, selection.start, selection.length)
-        if whole.length < selection.start + selection.length:
-            os.close(whole.descriptor)
-            raise UploadNotFoundError("no such upload")
+        url = await self._store.locate(found)
+        if url is not None:
+            return self._answers.redirected(head, url)
+        part = await self._store.read(found, selection.start, selection.length)
         return self._answers.downloaded(head, selection, part)
 
     # -- what they share ------------------------------------------------------------------------
+
+    async def _look(self, upload: UploadId) -> Found:
+        """Return an upload as it may be told of; a holder's bytes count where that can be known."""
+        if self._store.guarded:
+            async with self._locks.hold(upload):
+                return await self._load(upload)
+        holder = self._locks.holder(upload)
+        if holder is not None:
+            await holder.settle()
+        found = await self._load(upload)
+        if found.info.complete and self._locks.holder(upload) is not None:
+            # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
+            async with self._locks.hold(upload):
+                found = await self._load(upload)
+        return found
 
     async def _load(self, upload: UploadId) -> Found:
         """Return a living upload. Raises UploadNotFoundError, UploadGoneError."""

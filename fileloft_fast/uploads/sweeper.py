@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from fileloft_fast.errors import StoreError, UploadGoneError, UploadNotFoundError
+from fileloft_fast.errors import (
+    FileloftError,
+    LockServiceError,
+    RemoteUnavailableError,
+    StoreError,
+    UploadGoneError,
+    UploadLockedError,
+    UploadNotFoundError,
+)
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -23,27 +32,32 @@ _PAUSE_S: Final = 0.05  # after each batch: at most 4,000 uploads a second are l
 
 
 class Sweeper:
-    """Goes through all uploads every *interval_s* seconds."""
+    """Looks every *expired_s* seconds for expired uploads, every *leftovers_s* for what is left.
 
-    def __init__(self, store: AnyStore, locks: Locks, expiry: Expiry, *, interval_s: float) -> None:
+    *expired_s* is None where nothing expires.
+    """
+
+    def __init__(
+        self,
+        store: AnyStore,
+        locks: Locks,
+        expiry: Expiry,
+        *,
+        expired_s: float | None,
+        leftovers_s: float,
+    ) -> None:
         self._store = store
         self._locks = locks
         self._expiry = expiry
-        self._interval_s = interval_s
+        self._expired_s = expired_s
+        self._leftovers_s = leftovers_s
 
     async def run(self) -> None:
-        """Sweep until cancelled; a failing disk is logged and tried again next time."""
-        while True:
-            await asyncio.sleep(self._interval_s)
-            started = time.monotonic()
-            try:
-                removed, seen = await self.sweep()
-            except Exception:  # whatever it is, what expires must not depend on a restart
-                log.exception("sweep failed")
-                continue
-            if removed:
-                spent = round(time.monotonic() - started, 1)
-                log.info("swept", extra=fields(removed=removed, seen=seen, seconds=spent))
+        """Sweep until cancelled; storage that fails is logged and tried again next time."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_repeat(self._tidy, self._leftovers_s))
+            if self._expired_s is not None:
+                group.create_task(_repeat(self._sweep, self._expired_s))
 
     async def sweep(self) -> tuple[int, int]:
         """Delete every expired upload that nobody holds; return how many, of how many."""
@@ -56,6 +70,18 @@ class Sweeper:
                 await asyncio.sleep(_PAUSE_S)
         return removed, seen
 
+    async def _sweep(self) -> None:
+        started = time.monotonic()
+        removed, seen = await self.sweep()
+        if removed:
+            spent = round(time.monotonic() - started, 1)
+            log.info("swept", extra=fields(removed=removed, seen=seen, seconds=spent))
+
+    async def _tidy(self) -> None:
+        removed = await self._store.tidy()
+        if removed:
+            log.info("tidied", extra=fields(removed=removed))
+
     async def _is_expired(self, upload: UploadId) -> bool:
         try:
             self._expiry.check((await self._store.load(upload)).info)
@@ -63,6 +89,8 @@ class Sweeper:
             return True
         except UploadNotFoundError:
             return False
+        except RemoteUnavailableError:  # nor is any other upload to be had
+            raise
         except StoreError as error:
             log.warning("sweep passes over", extra=fields(id=upload, error=error))
         return False
@@ -71,11 +99,22 @@ class Sweeper:
         """Delete under the lock, unless a writer is at work or has just been (T135)."""
         if self._locks.holder(upload) is not None:
             return False
-        async with self._locks.hold(upload):
-            if not await self._is_expired(upload):
-                return False
-            try:
-                return await self._store.remove(upload)
-            except StoreError as error:
-                log.warning("sweep passes over", extra=fields(id=upload, error=error))
-                return False
+        try:
+            async with self._locks.hold(upload):
+                return await self._is_expired(upload) and await self._store.remove(upload)
+        except (RemoteUnavailableError, LockServiceError):
+            raise
+        except (StoreError, UploadLockedError) as error:  # held by another replica
+            log.warning("sweep passes over", extra=fields(id=upload, error=error))
+            return False
+
+
+async def _repeat(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await work()
+        except FileloftError as error:
+            log.warning("sweep ended early", extra=fields(error=error, cause=error.__cause__))
+        except Exception:  # whatever it is, what expires must not depend on a restart
+            log.exception("sweep failed")

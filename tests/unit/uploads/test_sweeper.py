@@ -1,18 +1,20 @@
-"""The sweeper: one bad file does not stop it."""
+"""The sweeper: one bad file does not stop it, a store that is down does, until the next time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
-from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.errors import RemoteUnavailableError, StoreError, UploadNotFoundError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.uploads import Locks, Sweeper
 from fileloft_fast.uploads.expiry import Expiry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pytest
 
     from fileloft_fast.stores import AnyStore
 
@@ -27,15 +29,21 @@ class Found:
 class Shelf:
     """A store of expired uploads, some of which cannot be removed."""
 
-    def __init__(self, uploads: Sequence[str], stuck: frozenset[str]) -> None:
+    def __init__(self, uploads: Sequence[str], stuck: frozenset[str] = frozenset()) -> None:
         self.uploads = [UploadId(name) for name in uploads]
+        self.down = False
+        self.looks = 0
+        self.tidied = 0
         self._stuck = stuck
 
     async def names(self) -> AsyncIterator[UploadId]:
+        self.looks += 1
         for name in tuple(self.uploads):
             yield name
 
     async def load(self, upload: UploadId) -> Found:
+        if self.down:
+            raise RemoteUnavailableError("the store is down")
         if upload not in self.uploads:
             raise UploadNotFoundError("no such upload")
         return Found(upload)
@@ -46,14 +54,77 @@ class Shelf:
         self.uploads.remove(upload)
         return True
 
+    async def tidy(self) -> int:
+        self.tidied += 1
+        return 2
 
-def test_an_upload_that_cannot_be_removed_does_not_save_those_behind_it() -> None:
-    async def scene() -> None:
-        shelf = Shelf(["a", "b", "c", "d"], frozenset({"a", "c"}))
-        locks = Locks(1)
-        sweeper = Sweeper(cast("AnyStore", shelf), locks, Expiry(1), interval_s=60)
-        assert await sweeper.sweep() == (2, 4)
-        assert shelf.uploads == ["a", "c"]
+
+def play(
+    scene: Callable[[Sweeper, Locks], Coroutine[Any, Any, None]],
+    shelf: Shelf,
+    *,
+    expired_s: float | None = 0.001,
+) -> None:
+    async def run() -> None:
+        locks, store = Locks(1), cast("AnyStore", shelf)
+        sweeper = Sweeper(store, locks, Expiry(1), expired_s=expired_s, leftovers_s=0.001)
+        async with asyncio.timeout(10):
+            await scene(sweeper, locks)
         assert not locks.queues
 
-    asyncio.run(scene())
+    asyncio.run(run())
+
+
+async def run_until(sweeper: Sweeper, condition: Callable[[], bool]) -> None:
+    running = asyncio.create_task(sweeper.run())
+    while not condition():
+        assert not running.done()
+        await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+
+
+def test_an_upload_that_cannot_be_removed_does_not_save_those_behind_it() -> None:
+    shelf = Shelf(["a", "b", "c", "d"], frozenset({"a", "c"}))
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        assert await sweeper.sweep() == (2, 4)
+        assert shelf.uploads == ["a", "c"]
+
+    play(scene, shelf)
+
+
+def test_an_upload_that_is_held_is_left_alone() -> None:
+    shelf = Shelf(["a", "b"])
+
+    async def scene(sweeper: Sweeper, locks: Locks) -> None:
+        async with locks.hold(UploadId("a")):
+            assert await sweeper.sweep() == (1, 2)
+
+    play(scene, shelf)
+
+
+def test_a_store_that_is_down_is_asked_again_next_time(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf(["a", "b"])
+    shelf.down = True
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        await run_until(sweeper, lambda: shelf.looks > 2)
+        shelf.down = False
+        await run_until(sweeper, lambda: not shelf.uploads)
+
+    play(scene, shelf)
+    said = {(record.levelname, record.getMessage()) for record in caplog.records}
+    assert ("WARNING", "sweep ended early") in said
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_leftovers_are_looked_for_where_nothing_expires() -> None:
+    shelf = Shelf(["a"])
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        await run_until(sweeper, lambda: shelf.tidied > 2)
+        assert (shelf.looks, shelf.uploads) == (0, ["a"])
+
+    play(scene, shelf, expired_s=None)
