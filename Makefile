@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 EXTENSIONS := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/local/go/bin
 
-.PHONY: setup run check test bench docs build debug docker-build-fs
+.PHONY: setup run check test bench docs build debug
 
 setup: $(VENV)/.installed   ## compile and install into .venv
 
@@ -27,7 +27,7 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 
 test: $(VENV)/.test         ## every test, real clients included
 	@.ci/system-packages test "$(PYTHON)"
-	tests/clients/prepare
+	tests/clients/prepare && tests/stores/prepare
 	pytest
 
 bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
@@ -42,8 +42,9 @@ build: $(VENV)/.dev         ## wheel and sdist, into dist/
 debug: $(VENV)/.dev         ## recompile in place with assertions and without optimisation
 	FILELOFT_BUILD=debug python setup.py --quiet build_ext --inplace --force
 
-docker-build-fs:            ## the image of the fs backend
-	docker build --target fs --tag fileloft-fast:fs --tag fileloft-fast:latest .
+docker-build-all: $(addprefix docker-build-,fs s3 gcs azure) ;
+docker-build-%:             ## the image of one backend
+	docker build --target $* --tag fileloft-fast:$* $(if $(filter fs,$*),--tag fileloft-fast:latest) .
 
 $(VENV)/.made: .ci/system-packages
 	@.ci/system-packages build "$(PYTHON)"
@@ -52,8 +53,7 @@ $(VENV)/.made: .ci/system-packages
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made $(EXTENSIONS)
-	$(PIP) install --editable .
-	@touch $@
+	$(PIP) install --editable . && touch $@
 
 $(VENV)/.dev $(VENV)/.test: $(VENV)/.%: $(VENV)/.installed
 	$(PIP) install --group $*

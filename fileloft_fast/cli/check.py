@@ -1,4 +1,4 @@
-"""``check``: the effective settings with their sources, and everything that is wrong with them."""
+"""``check``: the effective settings with their sources, and all that is wrong with them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fileloft_fast.config import problems, read_settings, readings, unknown_variables
+from fileloft_fast.config import (
+    LockMode,
+    problems,
+    read_settings,
+    readings,
+    unknown_variables,
+)
+from fileloft_fast.errors import ConfigError
+from fileloft_fast.stores.remote.load import load_objects
+from fileloft_fast.uploads.leases import load_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from fileloft_fast.config import Reading
+    from fileloft_fast.config import Reading, Settings
 
 
 def check(env: Mapping[str, str]) -> int:
@@ -27,6 +36,7 @@ def check(env: Mapping[str, str]) -> int:
     if not wrong:
         settings = read_settings(env)
         wrong = list(data_problems(Path(settings.data_dir), settings.min_free_bytes))
+        wrong += extra_problems(settings)
     for line in wrong:
         sys.stdout.write(f"error: {line}\n")
     sys.stdout.write("not fit to serve\n" if wrong else "ok\n")
@@ -38,7 +48,8 @@ def render_reading(reading: Reading) -> str:
     row, source = reading.row, reading.source
     if not source:
         return f"{row.variable} = {row.default or '(none)'}  # default"
-    return f"{row.variable} = {render_value(reading.value)}  # environment, {source}"
+    value = "(set)" if row.secret else render_value(reading.value)
+    return f"{row.variable} = {value}  # environment, {source}"
 
 
 def render_value(value: object) -> str:
@@ -70,3 +81,19 @@ def data_problems(directory: Path, min_free_bytes: int) -> Iterator[str]:
     free = space.f_bavail * space.f_frsize
     if free < min_free_bytes:
         yield f"FILELOFT_MIN_FREE: {directory} has {free} bytes free, less than {min_free_bytes}"
+
+
+def extra_problems(settings: Settings) -> Iterator[str]:
+    """Yield what is not installed that *settings* need; print a line for what is."""
+    needs: list[tuple[str, Callable[[], object]]] = []
+    if settings.remote:
+        needs.append((f"FILELOFT_BACKEND={settings.backend}", lambda: load_objects(settings)))
+    if settings.lock is LockMode.REDIS:
+        needs.append(("FILELOFT_LOCK=redis", lambda: load_redis(settings.redis_url, 10.0)))
+    for asked, load in needs:
+        try:
+            load()
+        except ConfigError as missing:
+            yield str(missing)
+        else:
+            sys.stdout.write(f"{asked}: its extra is installed\n")

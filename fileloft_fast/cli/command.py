@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
 from fileloft_fast.cli.check import check
+from fileloft_fast.cli.sweep import sweep
 from fileloft_fast.config import ROWS, read_settings, unknown_variables
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.observe.log import configure_log, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from fileloft_fast.config import Settings
 
 LOG: Final = logging.getLogger(__name__)
 
 _REFUSED: Final = (
-    "FILELOFT_TLS_CERT, _TLS_KEY, _TLS_MODE, FILELOFT_ENABLE_H2C and the buckets of object stores\n"
-    "are not in this version: a start with one of them set stops and says so."
+    "FILELOFT_TLS_CERT, _TLS_KEY, _TLS_MODE and FILELOFT_ENABLE_H2C are not in this version: a\n"
+    "start with one of them set stops and says so. The credentials of an object store are read\n"
+    "where its own tools read them: AWS's variables and files, Google's Application Default\n"
+    "Credentials, Azure's DefaultAzureCredential."
 )
 
 
@@ -34,17 +39,19 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     if wanted.version:
         sys.stdout.write(f"fileloft-fast {version('fileloft-fast')}\n")
         return 0
-    return check(env) if wanted.command == "check" else _serve(env)
+    if wanted.command == "check":
+        return check(env)
+    return _work(env, sweep if wanted.command == "sweep" else app.serve)
 
 
-def _serve(env: Mapping[str, str]) -> int:
-    """Serve until told to stop. Blocks."""
+def _work(env: Mapping[str, str], work: Callable[[Settings], int]) -> int:
+    """Do *work* with the settings of *env*. Blocks."""
     try:
         settings = read_settings(env)
         configure_log(settings.log_level)
         for variable in unknown_variables(env):
             LOG.warning("unknown setting ignored", extra=fields(variable=variable))
-        return app.serve(settings)
+        return work(settings)
     except ConfigError as wrong:
         sys.stderr.write(f"fileloft-fast: {wrong}\n")
         return 2
@@ -61,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=["serve", "check"],
+        choices=["serve", "check", "sweep"],
         default="serve",
-        help="serve uploads (the default), or print the effective settings and what is wrong",
+        help="serve uploads (the default), print the effective settings and what is wrong, "
+        "or delete once what has expired and what belongs to no upload",
     )
     return parser
 

@@ -13,13 +13,16 @@ from fileloft_fast.config.environment import (
     readings,
     unknown_variables,
 )
-from fileloft_fast.config.settings import ROWS, Row, Settings
-from fileloft_fast.config.values import LOG_LEVELS, BindAddress, SyncMode
+from fileloft_fast.config.rows import Row
+from fileloft_fast.config.settings import ROWS, Settings
+from fileloft_fast.config.values import LOG_LEVELS, AckMode, BindAddress, LockMode, SyncMode
 
 __all__ = [
     "LOG_LEVELS",
     "ROWS",
+    "AckMode",
     "BindAddress",
+    "LockMode",
     "Reading",
     "Row",
     "Settings",

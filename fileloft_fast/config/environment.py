@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from fileloft_fast.config.settings import ROWS, Row, Settings
+from fileloft_fast.config.settings import BUCKETS, ROWS, Settings
 from fileloft_fast.config.values import parse_flag
 from fileloft_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_BUCKETS: Final = {
-    "FILELOFT_S3_BUCKET": "s3",
-    "FILELOFT_GCS_BUCKET": "gcs",
-    "FILELOFT_AZURE_CONTAINER": "azure",
-}
+    from fileloft_fast.config.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +50,16 @@ def problems(env: Mapping[str, str]) -> list[ConfigError]:
 
 
 def readings(env: Mapping[str, str]) -> dict[str, Reading]:
-    """Read every row of the table, by field name."""
-    return {name: _read_row(row, env) for name, row in ROWS.items()}
+    """Read every row of the table, by field name; an unset backend follows from the bucket."""
+    read = {name: _read_row(row, env) for name, row in ROWS.items()}
+    if not read["backend"].source:
+        read["backend"] = _derived_backend(read["backend"], env)
+    return read
 
 
 def unknown_variables(env: Mapping[str, str]) -> list[str]:
     """Return the FILELOFT_* variables that are set and that no setting of this version reads."""
-    known = {row.variable for row in ROWS.values()} | {"FILELOFT_ENABLE_H2C", *_BUCKETS}
+    known = {row.variable for row in ROWS.values()} | {"FILELOFT_ENABLE_H2C"}
     return sorted(
         name
         for name in env
@@ -74,6 +73,17 @@ def _settings(env: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def _derived_backend(default: Reading, env: Mapping[str, str]) -> Reading:
+    asking = [variable for variable in BUCKETS if env.get(variable, "").strip()]
+    if not asking:
+        return default
+    if len(asking) > 1:
+        both = " and ".join(asking)
+        contradiction = ConfigError(f"FILELOFT_BACKEND: must be set where {both} are")
+        return Reading(default.row, None, asking[0], contradiction)
+    return Reading(default.row, BUCKETS[asking[0]], asking[0])
+
+
 def _read_row(row: Row, env: Mapping[str, str]) -> Reading:
     for variable in filter(None, (row.variable, row.also)):
         text = env.get(variable, "").strip()
@@ -81,7 +91,8 @@ def _read_row(row: Row, env: Mapping[str, str]) -> Reading:
             try:
                 return Reading(row, row.parse(text), variable)
             except ValueError as wrong:
-                return Reading(row, None, variable, ConfigError(f"{variable}: {wrong}: {text!r}"))
+                shown = "" if row.secret else f": {text!r}"
+                return Reading(row, None, variable, ConfigError(f"{variable}: {wrong}{shown}"))
     return Reading(row, row.parse(row.default))
 
 
@@ -91,10 +102,6 @@ def _refusals(env: Mapping[str, str]) -> Iterator[ConfigError]:
         if variable.startswith("FILELOFT_TLS_") and env[variable].strip():
             yield ConfigError(f"{variable}: TLS is not in this version yet; use a proxy")
     yield from _refused_h2c(env.get("FILELOFT_ENABLE_H2C", "").strip())
-    if not env.get("FILELOFT_BACKEND", "").strip():
-        for variable, backend in _BUCKETS.items():
-            if env.get(variable, "").strip():
-                yield ConfigError(f"{variable}: backend {backend} is not in this version yet")
 
 
 def _refused_h2c(text: str) -> Iterator[ConfigError]:

@@ -2,258 +2,303 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.config.rows import Row, setting, switch
+from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.values import (
-    LOG_LEVELS,
-    BindAddress,
+    AckMode,
+    LockMode,
     SyncMode,
     maybe,
+    parse_ack,
     parse_backend,
-    parse_base_path,
-    parse_base_url,
-    parse_bind,
-    parse_count,
-    parse_field_names,
+    parse_emulator,
+    parse_endpoint,
     parse_file_mode,
     parse_flag,
-    parse_log_level,
-    parse_origins,
+    parse_level,
+    parse_lock,
+    parse_name,
+    parse_part_size,
     parse_positive_count,
     parse_positive_seconds,
+    parse_prefix,
+    parse_redis_url,
     parse_seconds,
+    parse_signed_seconds,
     parse_size,
-    parse_socket_path,
     parse_sync,
 )
 from fileloft_fast.errors import ConfigError
-from fileloft_fast.model import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One setting: the variable it is read from, its default as text, and what it means.
-
-    ``also`` is another variable, read where the first is unset. An empty default means none.
-    """
-
-    variable: str
-    default: str
-    parse: Callable[[str], object]
-    meaning: str
-    also: str = ""
-
-
-def _row(  # its result is a dataclass field; the annotation is the field's own type
-    variable: str, default: str, parse: Callable[[str], T], meaning: str, *, also: str = ""
-) -> T:
-    row = Row(variable, default, parse, meaning, also)
-    return field(default=parse(default), metadata={"row": row})
-
-
-def _off(variable: str, meaning: str) -> bool:
-    return _row(variable, "0", parse_flag, meaning)
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Serving):
     """Everything an operator decides. Raises ConfigError where two settings contradict."""
 
-    bind: tuple[BindAddress, ...] = _row(
-        "FILELOFT_BIND",
-        "0.0.0.0:8080",
-        parse_bind,
-        "addresses to listen on, separated by commas: host:port, IPv6 as [::]:8080",
+    backend: str = setting(
+        "FILELOFT_BACKEND",
+        "fs",
+        parse_backend,
+        "where uploads are kept: fs, s3, gcs or azure; unset, the bucket that is set says it",
     )
-    unix_socket: str | None = _row(
-        "FILELOFT_UNIX_SOCKET",
-        "",
-        maybe(parse_socket_path),
-        "path of a Unix socket to listen on instead of FILELOFT_BIND",
+    data_dir: str = setting(
+        "FILELOFT_DATA_DIR",
+        "/var/lib/fileloft",
+        str,
+        "directory of the uploads; with an object store, of their spool",
     )
-    base_path: str = _row(
-        "FILELOFT_BASE_PATH",
-        "/files/",
-        parse_base_path,
-        "URL path of the uploads; answers with and without the last slash",
-    )
-    base_url: str | None = _row(
-        "FILELOFT_BASE_URL",
-        "",
-        maybe(parse_base_url),
-        "public URL of this server, put before the base path in Location",
-    )
-    behind_proxy: bool = _off(
-        "FILELOFT_BEHIND_PROXY",
-        "build Location from Forwarded or X-Forwarded-Proto and -Host (trusted proxies only)",
-    )
-    max_size_bytes: int = _row(
-        "FILELOFT_MAX_SIZE", "0", parse_size, "largest upload in bytes; 0 is no limit"
-    )
-    lock_timeout_s: float = _row(
-        "FILELOFT_LOCK_TIMEOUT",
-        "20",
-        parse_seconds,
-        "seconds to wait for a request that holds the upload; then 423",
-    )
-    shutdown_timeout_s: float = _row(
-        "FILELOFT_SHUTDOWN_TIMEOUT", "10", parse_seconds, "seconds to drain when told to stop"
-    )
-    disable_cors: bool = _off("FILELOFT_DISABLE_CORS", "send no CORS headers")
-    cors_allow_origins: tuple[str, ...] = _row(
-        "FILELOFT_CORS_ALLOW_ORIGIN",
-        "*",
-        parse_origins,
-        "origins that browsers may upload from, separated by commas; * is any",
-    )
-    cors_allow_credentials: bool = _off(
-        "FILELOFT_CORS_ALLOW_CREDENTIALS",
-        "let browsers send cookies; needs origins by name, never *",
-    )
-    cors_allow_headers: str = _row(
-        "FILELOFT_CORS_ALLOW_HEADERS",
-        "",
-        parse_field_names,
-        "request headers to allow besides those of tus, separated by commas",
-    )
-    cors_expose_headers: str = _row(
-        "FILELOFT_CORS_EXPOSE_HEADERS",
-        "",
-        parse_field_names,
-        "response headers to expose besides those of tus, separated by commas",
-    )
-    cors_max_age_s: int = _row(
-        "FILELOFT_CORS_MAX_AGE", "86400", parse_count, "seconds a browser may keep a preflight"
-    )
-    disable_termination: bool = _off("FILELOFT_DISABLE_TERMINATION", "refuse DELETE")
-    disable_checksum: bool = _off("FILELOFT_DISABLE_CHECKSUM", "refuse Upload-Checksum")
-    disable_creation: bool = _off("FILELOFT_DISABLE_CREATION", "refuse to create uploads")
-    disable_creation_with_upload: bool = _off(
-        "FILELOFT_DISABLE_CREATION_WITH_UPLOAD", "refuse bytes in the request that creates"
-    )
-    disable_defer_length: bool = _off(
-        "FILELOFT_DISABLE_DEFER_LENGTH", "refuse uploads whose length comes later"
-    )
-    enable_download: bool = _off("FILELOFT_ENABLE_DOWNLOAD", "serve finished uploads by GET")
-    enable_concatenation: bool = _off(
-        "FILELOFT_ENABLE_CONCATENATION", "put partial uploads together into a final one"
-    )
-    enable_cleanup_concat_partials: bool = _off(
-        "FILELOFT_ENABLE_CLEANUP_CONCAT_PARTIALS",
-        "delete the partial uploads once the final one is there",
-    )
-    enable_expiration: bool = _off(
-        "FILELOFT_ENABLE_EXPIRATION", "delete uploads that nobody went on with"
-    )
-    expiration_ttl_s: int = _row(
-        "FILELOFT_EXPIRATION_TTL",
-        "86400",
-        parse_count,
-        "seconds after the last activity until an unfinished upload expires",
-    )
-    expire_finished: bool = _off("FILELOFT_EXPIRE_FINISHED", "let finished uploads expire too")
-    sweep_interval_s: float = _row(
-        "FILELOFT_SWEEP_INTERVAL",
-        "60",
-        parse_positive_seconds,
-        "seconds between two looks for expired uploads",
-    )
-    backend: str = _row("FILELOFT_BACKEND", "fs", parse_backend, "where uploads are kept: fs")
-    data_dir: str = _row("FILELOFT_DATA_DIR", "/var/lib/fileloft", str, "directory of the uploads")
-    sync: SyncMode = _row(  # noqa: RUF009 - a field specifier, like field() itself
+    sync: SyncMode = setting(  # noqa: RUF009 - a field specifier, like field() itself
         "FILELOFT_SYNC",
         "complete",
         parse_sync,
         "what survives a power cut: complete (finished uploads), chunk (every answer) or none",
     )
-    min_free_bytes: int = _row(
+    min_free_bytes: int = setting(
         "FILELOFT_MIN_FREE",
         "64M",
         parse_size,
         "free disk space in bytes (K, M, G) below which no upload is created",
     )
-    file_mode: int = _row(
+    file_mode: int = setting(
         "FILELOFT_FILE_MODE", "0600", parse_file_mode, "permissions of new files, octal"
     )
-    max_connections: int = _row(
-        "FILELOFT_MAX_CONNECTIONS",
-        "10000",
+    s3_bucket: str | None = setting("FILELOFT_S3_BUCKET", "", maybe(parse_name), "S3 bucket")
+    s3_prefix: str = setting(
+        "FILELOFT_S3_PREFIX", "", parse_prefix, "what every key begins with, such as uploads/"
+    )
+    s3_endpoint: str | None = setting(
+        "FILELOFT_S3_ENDPOINT",
+        "",
+        maybe(parse_endpoint),
+        "URL of an S3-compatible service; unset, that of AWS",
+    )
+    s3_region: str | None = setting(
+        "FILELOFT_S3_REGION",
+        "",
+        maybe(parse_name),
+        "region to sign for; unset, as the AWS configuration says",
+        also="AWS_REGION",
+    )
+    s3_force_path_style: bool = switch(
+        "FILELOFT_S3_FORCE_PATH_STYLE", "address the bucket in the path, as MinIO often needs"
+    )
+    s3_checksum: bool = setting(
+        "FILELOFT_S3_CHECKSUM",
+        "1",
+        parse_flag,
+        "send a CRC-32C with every part, for the service to check; 0 for one that takes none",
+    )
+    gcs_bucket: str | None = setting("FILELOFT_GCS_BUCKET", "", maybe(parse_name), "GCS bucket")
+    gcs_prefix: str = setting(
+        "FILELOFT_GCS_PREFIX", "", parse_prefix, "what every name begins with, such as uploads/"
+    )
+    gcs_endpoint: str | None = setting(
+        "FILELOFT_GCS_ENDPOINT",
+        "",
+        maybe(parse_emulator),
+        "URL of another service than Google's",
+    )
+    gcs_emulator: str | None = setting(
+        "STORAGE_EMULATOR_HOST",
+        "",
+        maybe(parse_emulator),
+        "emulator of GCS, used without credentials where FILELOFT_GCS_ENDPOINT is unset",
+    )
+    azure_container: str | None = setting(
+        "FILELOFT_AZURE_CONTAINER", "", maybe(parse_name), "Azure Blob Storage container"
+    )
+    azure_prefix: str = setting(
+        "FILELOFT_AZURE_PREFIX", "", parse_prefix, "what every name begins with, such as uploads/"
+    )
+    azure_connection_string: str | None = setting(
+        "FILELOFT_AZURE_CONNECTION_STRING",
+        "",
+        maybe(str),
+        "connection string of the storage account; goes before the account",
+        also="AZURE_STORAGE_CONNECTION_STRING",
+        secret=True,
+    )
+    azure_account: str | None = setting(
+        "FILELOFT_AZURE_ACCOUNT",
+        "",
+        maybe(parse_name),
+        "name of the storage account, for Azure's default credentials",
+        also="AZURE_STORAGE_ACCOUNT",
+    )
+    azure_endpoint: str | None = setting(
+        "FILELOFT_AZURE_ENDPOINT",
+        "",
+        maybe(parse_endpoint),
+        "URL of the blob service; unset, that of the account",
+    )
+    ack: AckMode = setting(  # noqa: RUF009 - a field specifier, like field() itself
+        "FILELOFT_ACK",
+        "finish",
+        parse_ack,
+        "an answer waits: finish (the last one, until the object is stored), spool (for the disk"
+        " alone; shipped later) or chunk (each, until the store has every byte)",
+    )
+    part_size_bytes: int = setting(
+        "FILELOFT_PART_SIZE",
+        "16M",
+        parse_part_size,
+        "bytes of a part on its way to the object store; grows where an upload needs it",
+    )
+    spool_max_bytes: int = setting(
+        "FILELOFT_SPOOL_MAX",
+        "0",
+        parse_size,
+        "bytes that may wait in the spool before clients are read more slowly; 0 is until"
+        " FILELOFT_MIN_FREE",
+    )
+    flush_rate_bytes_per_s: int = setting(
+        "FILELOFT_FLUSH_RATE",
+        "0",
+        parse_size,
+        "bytes a second to the object store at most; 0 is no limit",
+    )
+    flush_concurrency: int = setting(
+        "FILELOFT_FLUSH_CONCURRENCY",
+        "4",
         parse_positive_count,
-        "connections at once; more get 503",
+        "parts on their way to the object store at once",
     )
-    head_timeout_s: float = _row(
-        "FILELOFT_HEAD_TIMEOUT",
-        "15",
-        parse_positive_seconds,
-        "seconds in which the head of a request must arrive",
-    )
-    idle_timeout_s: float = _row(
-        "FILELOFT_IDLE_TIMEOUT",
-        "75",
-        parse_positive_seconds,
-        "seconds that a connection may stay open between requests",
-    )
-    body_timeout_s: float = _row(
-        "FILELOFT_BODY_TIMEOUT",
+    flush_timeout_s: float = setting(
+        "FILELOFT_FLUSH_TIMEOUT",
         "60",
         parse_positive_seconds,
-        "seconds that a body may send nothing; also the window of FILELOFT_MIN_RATE",
+        "seconds an answer waits for the object store; then 503, and the upload can be resumed",
     )
-    min_rate_bytes_per_s: int = _row(
-        "FILELOFT_MIN_RATE",
-        "64",
-        parse_size,
-        "bytes a second below which a body is cut off; 0 is no minimum",
+    flush_zstd_level: int = setting(
+        "FILELOFT_FLUSH_ZSTD",
+        "0",
+        parse_level,
+        "zstd level, 1 to 19, by which objects are compressed (Content-Encoding: zstd); 0 is off",
     )
-    log_level: str = _row(
-        "FILELOFT_LOG",
-        "info",
-        parse_log_level,
-        f"log level: {', '.join(LOG_LEVELS)}",
-        also="RUST_LOG",
+    download_redirect: bool = switch(
+        "FILELOFT_DOWNLOAD_REDIRECT", "answer GET by a redirect to a signed URL of the object store"
+    )
+    redirect_ttl_s: int = setting(
+        "FILELOFT_REDIRECT_TTL",
+        "3600",
+        parse_signed_seconds,
+        "seconds for which a signed URL can be used, a week at most",
+    )
+    lock: LockMode = setting(  # noqa: RUF009 - a field specifier, like field() itself
+        "FILELOFT_LOCK",
+        "local",
+        parse_lock,
+        "how replicas share an upload: local (not at all), redis, or store (the object store)",
+    )
+    redis_url: str = setting(
+        "FILELOFT_REDIS_URL",
+        "redis://127.0.0.1:6379/0",
+        parse_redis_url,
+        "the Redis of FILELOFT_LOCK=redis",
+        secret=True,
+    )
+    lock_ttl_s: float = setting(
+        "FILELOFT_LOCK_TTL",
+        "10",
+        parse_positive_seconds,
+        "seconds after which the lock of a replica that died is free",
+    )
+    orphan_age_s: float = setting(
+        "FILELOFT_ORPHAN_AGE",
+        "3600",
+        parse_seconds,
+        "seconds that a multipart upload which belongs to nothing is left alone",
+    )
+    remote_sweep_interval_s: float = setting(
+        "FILELOFT_REMOTE_SWEEP_INTERVAL",
+        "3600",
+        parse_positive_seconds,
+        "seconds between two looks for what was left behind in the object store",
     )
 
     def __post_init__(self) -> None:
-        if self.cors_enabled and self.cors_allow_credentials and "*" in self.cors_allow_origins:
-            raise ConfigError(
-                "FILELOFT_CORS_ALLOW_CREDENTIALS: needs FILELOFT_CORS_ALLOW_ORIGIN with origins"
-                " by name, never *"
-            )
-        if self.enable_expiration and self.expiration_ttl_s == 0:
-            raise ConfigError(
-                "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
-            )
+        for contradiction in _contradictions(self):
+            raise ConfigError(contradiction)
 
     @property
-    def cors_enabled(self) -> bool:
-        """Whether browsers of other origins get CORS headers."""
-        return not self.disable_cors
+    def remote(self) -> bool:
+        """Whether uploads are kept in an object store."""
+        return self.backend != "fs"
 
-    def capabilities(self) -> frozenset[Capability]:
-        """Return what the switches leave on; all that begins with a POST needs creation."""
-        offered = {
-            Capability.CREATION: not self.disable_creation,
-            Capability.CREATION_WITH_UPLOAD: not (
-                self.disable_creation or self.disable_creation_with_upload
-            ),
-            Capability.CREATION_DEFER_LENGTH: not (
-                self.disable_creation or self.disable_defer_length
-            ),
-            Capability.EXPIRATION: self.enable_expiration,
-            Capability.CHECKSUM: not self.disable_checksum,
-            Capability.CHECKSUM_TRAILER: not self.disable_checksum,
-            Capability.TERMINATION: not self.disable_termination,
-            Capability.CONCATENATION: self.enable_concatenation and not self.disable_creation,
-            Capability.DOWNLOAD: self.enable_download,
-        }
-        return frozenset(capability for capability, on in offered.items() if on)
+    @property
+    def prefix(self) -> str:
+        """What the keys of the object store in use begin with."""
+        prefixes = {"s3": self.s3_prefix, "gcs": self.gcs_prefix, "azure": self.azure_prefix}
+        return prefixes.get(self.backend, "")
 
 
 ROWS: Final[Mapping[str, Row]] = {made.name: made.metadata["row"] for made in fields(Settings)}
 """The table, by the name of the field; in the order of the fields."""
+
+BUCKETS: Final[Mapping[str, str]] = {
+    ROWS["s3_bucket"].variable: "s3",
+    ROWS["gcs_bucket"].variable: "gcs",
+    ROWS["azure_container"].variable: "azure",
+}
+"""Which backend a bucket asks for."""
+
+
+_LEAST_LOCK_TTL_S: Final[Mapping[LockMode, int]] = {
+    LockMode.LOCAL: 0,
+    LockMode.REDIS: 1,
+    LockMode.STORE: 6,  # three renewals, and Google takes one write a second to an object
+}
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what cannot be served together, each beginning with a variable."""
+    yield from _serving_contradictions(settings)
+    least_s = _LEAST_LOCK_TTL_S[settings.lock]
+    if settings.lock_ttl_s < least_s:
+        yield f"FILELOFT_LOCK_TTL: must be at least {least_s} with FILELOFT_LOCK={settings.lock}"
+    yield from _object_contradictions(settings) if settings.remote else _disk_demands(settings)
+
+
+def _serving_contradictions(settings: Settings) -> Iterator[str]:
+    any_origin = settings.cors_enabled and "*" in settings.cors_allow_origins
+    if any_origin and settings.cors_allow_credentials:
+        yield (
+            "FILELOFT_CORS_ALLOW_CREDENTIALS: needs FILELOFT_CORS_ALLOW_ORIGIN with origins"
+            " by name, never *"
+        )
+    if settings.enable_expiration and settings.expiration_ttl_s == 0:
+        yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
+
+
+def _object_contradictions(settings: Settings) -> Iterator[str]:
+    buckets = {
+        "s3": settings.s3_bucket,
+        "gcs": settings.gcs_bucket,
+        "azure": settings.azure_container,
+    }
+    for variable, backend in BUCKETS.items():
+        if backend == settings.backend and not buckets[backend]:
+            yield f"{variable}: must be set with FILELOFT_BACKEND={backend}"
+    named = settings.azure_connection_string or settings.azure_account or settings.azure_endpoint
+    if settings.backend == "azure" and not named:
+        yield "FILELOFT_AZURE_ACCOUNT: set it, or FILELOFT_AZURE_CONNECTION_STRING"
+    if settings.flush_zstd_level and settings.ack is AckMode.CHUNK:
+        yield "FILELOFT_FLUSH_ZSTD: not with FILELOFT_ACK=chunk"
+
+
+def _disk_demands(settings: Settings) -> Iterator[str]:
+    """Yield what only an object store can give, asked of a local disk."""
+    if settings.ack is AckMode.CHUNK:
+        yield "FILELOFT_ACK: chunk needs an object store; a disk has FILELOFT_SYNC=chunk"
+    if settings.lock is LockMode.STORE:
+        yield "FILELOFT_LOCK: store needs an object store"
+    if settings.flush_zstd_level:
+        yield "FILELOFT_FLUSH_ZSTD: needs an object store"
+    if settings.download_redirect:
+        yield "FILELOFT_DOWNLOAD_REDIRECT: needs an object store"

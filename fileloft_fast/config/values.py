@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+W = TypeVar("W", bound=StrEnum)
 
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error", "off")
 _LARGEST_FILE: Final = 2**63 - 1
+_SMALLEST_PART: Final = 64 * 2**10
+_LARGEST_PART: Final = 4 * 2**30
+_LONGEST_PREFIX: Final = 500  # keys have 1,024 bytes everywhere: the prefix, an id, an ending
+_LARGEST_LEVEL: Final = 19
+_WEEK_S: Final = 7 * 24 * 3600
 _UNIT_BYTES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
@@ -30,6 +36,22 @@ class SyncMode(StrEnum):
     NONE = "none"
     COMPLETE = "complete"
     CHUNK = "chunk"
+
+
+class AckMode(StrEnum):
+    """What an answer waits for where an object store keeps the uploads."""
+
+    FINISH = "finish"
+    SPOOL = "spool"
+    CHUNK = "chunk"
+
+
+class LockMode(StrEnum):
+    """Who is kept from one upload while another works on it."""
+
+    LOCAL = "local"
+    REDIS = "redis"
+    STORE = "store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +162,90 @@ def parse_log_level(text: str) -> str:
 
 
 def parse_backend(text: str) -> str:
-    """Parse the name of a backend; only the file system is served so far."""
-    if text in {"s3", "gcs", "azure"}:
-        raise ValueError("is not in this version yet; only fs is")
-    if text != "fs":
-        raise ValueError("must be fs")
+    """Parse the name of a backend."""
+    if text not in {"fs", "s3", "gcs", "azure"}:
+        raise ValueError("must be fs, s3, gcs or azure")
     return text
 
 
 def parse_sync(text: str) -> SyncMode:
     """Parse a sync mode."""
+    return _parse_word(SyncMode, text)
+
+
+def parse_ack(text: str) -> AckMode:
+    """Parse an acknowledgement mode."""
+    return _parse_word(AckMode, text)
+
+
+def parse_lock(text: str) -> LockMode:
+    """Parse a kind of lock."""
+    return _parse_word(LockMode, text)
+
+
+def _parse_word(words: type[W], text: str) -> W:
     try:
-        return SyncMode(text)
+        return words(text)
     except ValueError:
-        raise ValueError("must be none, complete or chunk") from None
+        *others, last = words
+        raise ValueError(f"must be {', '.join(others)} or {last}") from None
+
+
+def parse_name(text: str) -> str:
+    """Parse the name of a bucket, a region or an account; the store knows which there can be."""
+    if not _PRINTABLE.fullmatch(text):
+        raise ValueError("must be a name without spaces")
+    return text
+
+
+def parse_prefix(text: str) -> str:
+    """Parse what keys begin with: taken as it is, the slash included or not."""
+    if text and not (_PRINTABLE.fullmatch(text) and len(text) <= _LONGEST_PREFIX):
+        raise ValueError(f"must be at most {_LONGEST_PREFIX} plain characters, such as uploads/")
+    if text.startswith("/") or set(text.split("/")) & {".", ".."}:
+        raise ValueError("must not begin with a slash or hold . or .. as a name")
+    return text
+
+
+def parse_endpoint(text: str) -> str:
+    """Parse the URL of a service."""
+    return parse_base_url(text)
+
+
+def parse_emulator(text: str) -> str:
+    """Parse the URL of a service; host and port alone mean http, as Google's libraries take it."""
+    return parse_base_url(text if "://" in text else f"http://{text}")
+
+
+def parse_redis_url(text: str) -> str:
+    """Parse the URL of a Redis, TLS and Unix sockets included."""
+    if not _PRINTABLE.fullmatch(text) or urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must be a URL such as redis://127.0.0.1:6379/0")
+    return text
+
+
+def parse_part_size(text: str) -> int:
+    """Parse the size of a part."""
+    size = parse_size(text)
+    if not _SMALLEST_PART <= size <= _LARGEST_PART:
+        raise ValueError("must be from 64K to 4G")
+    return size
+
+
+def parse_level(text: str) -> int:
+    """Parse a level of compression; 0 is none."""
+    level = parse_count(text)
+    if level > _LARGEST_LEVEL:
+        raise ValueError(f"must be from 0 to {_LARGEST_LEVEL}")
+    return level
+
+
+def parse_signed_seconds(text: str) -> int:
+    """Parse for how long a signature is to hold."""
+    seconds = parse_positive_count(text)
+    if seconds > _WEEK_S:  # what SigV4 and Google's V4 signatures allow
+        raise ValueError(f"must be at most {_WEEK_S}, a week")
+    return seconds
 
 
 def parse_socket_path(text: str) -> str:

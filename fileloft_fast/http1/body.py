@@ -132,6 +132,10 @@ class RequestBody:
             self._stop = stop
         return descriptor
 
+    def watch(self, stop: Callable[[], object] | None) -> None:
+        """Tell *stop* of interrupts; see ``model.Body``."""
+        self._stop = stop
+
     def restore(self, received: int) -> None:
         """Take the lent socket back; *received* bytes of the body were read from it."""
         os.close(self._lent)
@@ -141,13 +145,12 @@ class RequestBody:
         self._left -= received
 
     def interrupt(self, error: Exception) -> None:
-        """End the body early for *error*, unless it has ended already."""
-        if self.error is not None or self.ended:
-            return
-        self.error = error
-        self._wake()
+        """End the body early for *error*, unless it has ended already, and tell who watches."""
         if self._stop is not None:
             self._stop()
+        if self.error is None and not self.ended:
+            self.error = error
+            self._wake()
 
     def trailers(self) -> Mapping[str, str]:
         """Return the trailer fields that were kept."""
@@ -208,7 +211,8 @@ class RequestBody:
 
     def cut(self) -> None:
         """The client will send no more."""
-        self.interrupt(BodyCutError("the connection ended before the body did"))
+        if not self.ended:  # a client may close its side once it has sent everything
+            self.interrupt(BodyCutError("the connection ended before the body did"))
 
     def _keep(self, piece: bytes) -> None:
         if not piece:

@@ -6,9 +6,10 @@ import time
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fileloft_fast.model import FileSlice, Response
+if TYPE_CHECKING:
+    from fileloft_fast.model import Response
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -53,7 +54,7 @@ def render_head(
     parts += [f"{name}: {value}\r\n" for name, value in response.own]
     if response.status not in {204, 304}:
         body = response.body
-        length = body.length if isinstance(body, FileSlice) else len(body)
+        length = len(body) if isinstance(body, bytes) else body.length
         if not head_only or length:
             parts.append(f"Content-Length: {length}\r\n")
     if close:

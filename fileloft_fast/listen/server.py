@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 4096
 _CHECK_EVERY_S: Final = 0.5
+_LAST_ANSWERS_S: Final = 1.0
 _LAST_WORK_S: Final = 5.0
 
 
@@ -55,15 +56,21 @@ class Server:
                 self._servers.append(await self._listen_tcp(address))
         self._checker = loop.create_task(self._check())
 
-    async def drain(self, timeout_s: float) -> None:
-        """Accept nothing more, let requests end, and close what is left after *timeout_s*."""
+    async def drain(
+        self, timeout_s: float, on_late: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Accept nothing more, let requests end, and close what is left after *timeout_s*.
+
+        *on_late* makes those end that wait for others than their client, so that they can answer.
+        """
         for server in self._servers:
             server.close()
         self._site.drain()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._site.emptied.wait()
-        except TimeoutError:
+        emptied = await self._is_emptied(timeout_s)
+        if not emptied and on_late is not None:
+            await on_late()
+            emptied = await self._is_emptied(_LAST_ANSWERS_S)
+        if not emptied:
             left = len(self._site.connections)
             log.warning("drain timed out", extra=fields(connections=left))
         for connection in tuple(self._site.connections):
@@ -75,6 +82,12 @@ class Server:
             self._checker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._checker
+
+    async def _is_emptied(self, within_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._site.emptied.wait()
+        return self._site.emptied.is_set()
 
     def _connection(self) -> Connection:
         return Connection(self._site)

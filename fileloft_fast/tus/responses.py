@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from inspect import cleandoc
+from random import randint
 from typing import Final
 
 from fileloft_fast import errors
@@ -16,10 +17,13 @@ from fileloft_fast.errors import (
     HeadTimeoutError,
     HeadTooLargeError,
     HttpVersionError,
+    LockServiceError,
     MethodNotAllowedError,
     NotImplementedMethodError,
+    NotStoredError,
     OverloadedError,
     RangeNotSatisfiableError,
+    RemoteUnavailableError,
     ShuttingDownError,
     StoreError,
     UnsupportedCodingError,
@@ -27,7 +31,14 @@ from fileloft_fast.errors import (
     VersionError,
     WireError,
 )
-from fileloft_fast.model import Capability, FileSlice, RequestHead, Response, UploadInfo
+from fileloft_fast.model import (
+    ByteStream,
+    Capability,
+    FileSlice,
+    RequestHead,
+    Response,
+    UploadInfo,
+)
 from fileloft_fast.tus.download import Selection
 from fileloft_fast.tus.headers import OFFSET_STREAM, render_date
 from fileloft_fast.tus.location import render_location
@@ -145,11 +156,18 @@ class Answers:
         return Response(204, common=self._fields(head))
 
     def downloaded(
-        self, head: RequestHead, selection: Selection, body: FileSlice | bytes = b""
+        self,
+        head: RequestHead,
+        selection: Selection,
+        body: FileSlice | ByteStream | bytes = b"",
     ) -> Response:
         """Answer GET with what ``download.select`` chose; *body* is exactly those bytes."""
         fields = self._fields(head, _REVALIDATE)
         return Response(selection.status, selection.headers, body, common=fields)
+
+    def redirected(self, head: RequestHead, url: str) -> Response:
+        """Answer GET with where the bytes are; the URL does not last, so no cache may keep it."""
+        return Response(302, (("Location", url),), common=self._fields(head))
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong; of an error that is not the client's, only that it was."""
@@ -235,6 +253,9 @@ def _specific(error: Exception) -> Fields:
             return (("Allow", error.allow),)
         case RangeNotSatisfiableError():
             return (("Content-Range", f"bytes */{error.size}"),)
+        case NotStoredError() | RemoteUnavailableError() | LockServiceError():
+            # Many wait for the same thing: let them not come back all at once.
+            return (("Retry-After", str(randint(1, 5))),)  # noqa: S311 - no secret
         case FileloftError(status=503):
             return (("Retry-After", "1"),)
         case _:

@@ -42,12 +42,17 @@ class Sample:
     sha256: str
 
 
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def make_sample(folder: Path) -> Sample:
+    """Write the sample into *folder*."""
     content = random.Random("sample").randbytes(SAMPLE_BYTES)
-    path = tmp_path_factory.mktemp("sample") / "sample.bin"
+    path = folder / "sample.bin"
     path.write_bytes(content)
     return Sample(path, hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return make_sample(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from fileloft_fast.cli import run
@@ -77,3 +78,43 @@ def test_too_little_free_space_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     env = {"FILELOFT_DATA_DIR": str(tmp_path), "FILELOFT_MIN_FREE": "1000000T"}
     assert run(["check"], env) == 1
     assert "error: FILELOFT_MIN_FREE: " in capsys.readouterr().out
+
+
+def test_the_extra_of_a_backend_is_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {
+        "FILELOFT_DATA_DIR": str(tmp_path),
+        "FILELOFT_MIN_FREE": "0",
+        "FILELOFT_GCS_BUCKET": "b",
+        "FILELOFT_LOCK": "redis",
+    }
+    assert run(["check"], env) == 0
+    out = capsys.readouterr().out
+    assert "FILELOFT_BACKEND = gcs  # environment, FILELOFT_GCS_BUCKET\n" in out
+    assert "FILELOFT_BACKEND=gcs: its extra is installed\n" in out
+    assert "FILELOFT_LOCK=redis: its extra is installed\n" in out
+    ours = ("fileloft_fast.stores.remote.gcs", "fileloft_fast.uploads.leases.")
+    for module in [name for name in sys.modules if name.startswith(ours)]:
+        monkeypatch.delitem(sys.modules, module)
+    for library in [name for name in sys.modules if name.startswith(("google.auth", "redis"))]:
+        monkeypatch.setitem(sys.modules, library, None)
+    assert run(["check"], env) == 1
+    out = capsys.readouterr().out
+    assert "FILELOFT_BACKEND=gcs needs an extra: pip install 'fileloft-fast[gcs]'\n" in out
+    assert "FILELOFT_LOCK=redis needs an extra: pip install 'fileloft-fast[redis]'\n" in out
+    assert "its extra is installed" not in out
+
+
+def test_a_secret_is_never_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = {
+        "FILELOFT_DATA_DIR": str(tmp_path),
+        "FILELOFT_REDIS_URL": "redis://:hush@127.0.0.1/0",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hush",
+    }
+    run(["check"], env)
+    out = capsys.readouterr().out
+    assert "hush" not in out
+    assert "FILELOFT_REDIS_URL = (set)  # environment" in out
+    run(["check"], {**env, "FILELOFT_REDIS_URL": "hush"})
+    assert "hush" not in capsys.readouterr().out

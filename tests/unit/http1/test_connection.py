@@ -5,70 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvloop
 
-from fileloft_fast.dataplane import Engine
 from fileloft_fast.http1 import connection as connection_module
-from fileloft_fast.http1.connection import Connection
-from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.model import FileSlice, Response
 from tests.native.yard import reset
+from tests.unit.http1.teller import Teller, connected, served
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fileloft_fast.model import Body, RequestHead
-
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class Teller:
-    """Answers every request with the same thing, once *gate* is open."""
-
-    def __init__(self, response: Response) -> None:
-        self.response = response
-        self.asked = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def answer(self, head: RequestHead, body: Body) -> Response:  # noqa: ARG002
-        self.asked.set()
-        await self.gate.wait()
-        return self.response
-
-    def failed(self, error: Exception, head: RequestHead | None) -> Response:
-        raise AssertionError((error, head))
-
-
-@asynccontextmanager
-async def served(teller: Teller) -> AsyncIterator[tuple[Site, tuple[str, int]]]:
-    """Serve on loopback; yield the site and its address."""
-    loop = asyncio.get_running_loop()
-    engine = Engine(loop)
-    site = Site(loop=loop, answerer=teller, engine=engine, patience=Patience())
-    server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
-    try:
-        yield site, server.sockets[0].getsockname()[:2]
-    finally:
-        for connection in tuple(site.connections):
-            connection.abort()
-        server.close()
-        await server.wait_closed()
-        engine.close()
-
-
-async def connected(address: tuple[str, int]) -> socket.socket:
-    """Return a client's socket, non-blocking."""
-    client = socket.socket()
-    client.settimeout(0)
-    await asyncio.get_running_loop().sock_connect(client, address)
-    return client
 
 
 def no_descriptors(_: object) -> int:

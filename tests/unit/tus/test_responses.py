@@ -303,6 +303,17 @@ def test_a_refusal_carries_what_its_status_needs(error: WireError, name: str, va
 
 
 @pytest.mark.parametrize(
+    "kind", [errors.NotStoredError, errors.RemoteUnavailableError, errors.LockServiceError]
+)
+def test_those_who_wait_for_a_service_do_not_come_back_all_at_once(
+    kind: type[FileloftError],
+) -> None:
+    answers = [ANSWERS.failed(kind("x"), None) for _ in range(200)]
+    assert {fields(answer)["Retry-After"] for answer in answers} == {"1", "2", "3", "4", "5"}
+    assert {(answer.status, answer.close) for answer in answers} == {(503, False)}
+
+
+@pytest.mark.parametrize(
     ("kind", "status"),
     [
         (errors.ChecksumMismatchError, 460),
@@ -312,10 +323,20 @@ def test_a_refusal_carries_what_its_status_needs(error: WireError, name: str, va
         (errors.FinalUploadError, 403),
         (errors.UploadGoneError, 410),
         (errors.StorageFullError, 507),
+        (errors.NotStoredError, 503),
+        (errors.RemoteUnavailableError, 503),
+        (errors.RemoteRefusedError, 500),
     ],
 )
 def test_statuses_that_clients_depend_on(kind: type[FileloftError], status: int) -> None:
     assert ANSWERS.failed(kind("x"), None).status == status
+
+
+def test_a_redirect_is_not_to_be_kept() -> None:
+    answer = ANSWERS.redirected(head("GET", UPLOAD), "https://b.example/k?signature=s")
+    assert (answer.status, answer.body) == (302, b"")
+    assert fields(answer)["Location"] == "https://b.example/k?signature=s"
+    assert fields(answer)["Cache-Control"] == "no-store"
 
 
 def test_only_errors_of_framing_and_of_the_server_close_the_connection() -> None:

@@ -1,0 +1,8 @@
+"""The composition root: from the settings to a process that serves."""
+
+from __future__ import annotations
+
+from fileloft_fast.app.process import serve
+from fileloft_fast.app.storage import DirectoryTakenError, Storage, opened_storage
+
+__all__ = ["DirectoryTakenError", "Storage", "opened_storage", "serve"]

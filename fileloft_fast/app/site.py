@@ -1,0 +1,69 @@
+"""From the settings to what answers requests: rules, intake, service, site."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fileloft_fast.dataplane import ALGORITHMS, digest_size
+from fileloft_fast.http1.site import Patience, Site
+from fileloft_fast.tus.rules import CorsRules, TusRules
+from fileloft_fast.uploads import Service
+from fileloft_fast.uploads.intake import Intake
+
+if TYPE_CHECKING:
+    from fileloft_fast.app.storage import Storage
+    from fileloft_fast.config import Settings
+
+
+def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Site:
+    """Return what answers for the uploads of *storage*, on the loop that runs."""
+    rules = tus_rules(settings)
+    intake = Intake(
+        store=storage.store,
+        algorithms=rules.algorithms,
+        idle_ms=int(settings.body_timeout_s * 1000),
+        min_rate=settings.min_rate_bytes_per_s,
+    )
+    service = Service(
+        rules,
+        storage.store,
+        storage.locks,
+        intake,
+        storage.expiry,
+        min_free_bytes=settings.min_free_bytes,
+        cleanup_partials=settings.enable_cleanup_concat_partials,
+    )
+    return Site(
+        loop=asyncio.get_running_loop(),
+        answerer=service,
+        engine=storage.engine,
+        patience=Patience(
+            head_s=settings.head_timeout_s,
+            idle_s=settings.idle_timeout_s,
+            body_s=settings.body_timeout_s,
+            min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
+        ),
+        max_connections=max_connections,
+    )
+
+
+def tus_rules(settings: Settings) -> TusRules:
+    """Return what the protocol needs of *settings*."""
+    return TusRules(
+        base_path=settings.base_path,
+        capabilities=settings.capabilities(),
+        algorithms={name: digest_size(name) for name in ALGORITHMS},
+        max_size=settings.max_size_bytes,
+        base_url=settings.base_url,
+        behind_proxy=settings.behind_proxy,
+        expire_finished=settings.expire_finished,
+        cors=CorsRules(
+            enabled=settings.cors_enabled,
+            allow_origins=settings.cors_allow_origins,
+            credentials=settings.cors_allow_credentials,
+            allow_headers=settings.cors_allow_headers,
+            expose_headers=settings.cors_expose_headers,
+            max_age_s=settings.cors_max_age_s,
+        ),
+    )

@@ -1,0 +1,168 @@
+"""Where uploads are kept: the directory, the object store, and the locks that replicas share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from fileloft_fast.config import AckMode, LockMode, SyncMode
+from fileloft_fast.dataplane import Engine
+from fileloft_fast.errors import ConfigError, StoreError
+from fileloft_fast.flush import FlushPlan, Spool, SpooledStore, open_store
+from fileloft_fast.flush.rate import Rate
+from fileloft_fast.observe.log import fields
+from fileloft_fast.stores import AnyStore, FsStore
+from fileloft_fast.stores.remote.load import load_objects
+from fileloft_fast.uploads import Locks, Sweeper
+from fileloft_fast.uploads.expiry import Expiry
+from fileloft_fast.uploads.leases import Leases, ObjectLeases, load_redis
+
+if TYPE_CHECKING:
+    from fileloft_fast.config import Settings
+    from fileloft_fast.stores.remote import Objects
+
+log = logging.getLogger(__name__)
+
+_OWN_EVERY_S: Final = 0.1
+_CHUNKS: Final = "chunk"
+"""Chunk mode's own part of the data directory: a cache, which is thrown away at each start."""
+
+
+class DirectoryTakenError(ConfigError):
+    """Another process works in the data directory."""
+
+
+class Storage(Struct, frozen=True):
+    """What is open, and what works on it with requests and without."""
+
+    engine: Engine
+    store: AnyStore
+    locks: Locks
+    expiry: Expiry
+    sweeper: Sweeper
+    halt: Callable[[], Awaitable[None]] | None
+    """Ends every wait for an object store; nothing is stored there any more."""
+
+
+@asynccontextmanager
+async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncIterator[Storage]:
+    """Open everything that *settings* name, recovered and at work; close it in order.
+
+    *wait* for a process that is stopping to give the data directory up. An object store or a Redis
+    that does not answer is no error. Raises ConfigError.
+    """
+    async with AsyncExitStack() as ending:
+        engine = Engine(asyncio.get_running_loop())
+        directory = _open_directory(engine, settings)
+        ending.callback(directory.close)
+        ending.callback(engine.close)  # before the directory that its last jobs work in
+        await _own(directory, settings.shutdown_timeout_s + 1 if wait else 0)
+        store: AnyStore = directory
+        halt = None
+        objects = None
+        if isinstance(directory, Spool):
+            objects = load_objects(settings, Rate(settings.flush_rate_bytes_per_s))
+            await objects.start()
+            ending.push_async_callback(objects.close)
+            spooled = await _open_spooled(directory, objects, settings)
+            ending.push_async_callback(spooled.close)
+            store, halt = spooled, spooled.close
+        leases = await _open_leases(objects, settings)
+        if leases is not None:
+            ending.push_async_callback(leases.close)
+        locks = Locks(settings.lock_timeout_s, leases)
+        expiry = Expiry(_ttl_s(settings), finished_too=settings.expire_finished)
+        sweeper = Sweeper(
+            store,
+            locks,
+            expiry,
+            expired_s=settings.sweep_interval_s if settings.enable_expiration else None,
+            leftovers_s=settings.remote_sweep_interval_s,
+        )
+        yield Storage(engine, store, locks, expiry, sweeper, halt)
+
+
+def _open_directory(engine: Engine, settings: Settings) -> FsStore:
+    """Open the data directory, as a spool where an object store is behind it."""
+    path, sync = settings.data_dir, settings.sync
+    if settings.remote and settings.ack is not AckMode.SPOOL and sync is SyncMode.COMPLETE:
+        sync = SyncMode.NONE  # what is acknowledged is in the object store
+    if settings.ack is AckMode.CHUNK:
+        path = str(Path(path, _CHUNKS))
+    kind = Spool if settings.remote else FsStore
+    try:
+        return kind(
+            engine,
+            path,
+            sync=sync,
+            file_mode=settings.file_mode,
+            ttl_s=_ttl_s(settings),
+            orphan_age_s=settings.orphan_age_s,
+        )
+    except OSError as error:
+        engine.close()
+        raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
+
+
+async def _own(directory: FsStore, patience_s: float) -> None:
+    """Wait for a process that is stopping to give the data directory up (rolling restarts)."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_s
+    try:
+        while not directory.try_own():
+            if loop.time() >= deadline:
+                raise DirectoryTakenError(
+                    "FILELOFT_DATA_DIR: another server works in this directory"
+                )
+            await asyncio.sleep(_OWN_EVERY_S)
+    except OSError as error:
+        log.warning("data directory without locks", extra=fields(error=error))
+
+
+async def _open_spooled(spool: Spool, objects: Objects, settings: Settings) -> SpooledStore:
+    plan = FlushPlan(
+        ack=settings.ack,
+        prefix=settings.prefix,
+        part_bytes=settings.part_size_bytes,
+        max_size=settings.max_size_bytes,
+        spool_max_bytes=settings.spool_max_bytes,
+        min_free_bytes=settings.min_free_bytes,
+        parts_at_once=settings.flush_concurrency,
+        patience_s=settings.flush_timeout_s,
+        zstd_level=settings.flush_zstd_level,
+        redirect_ttl_s=settings.redirect_ttl_s if settings.download_redirect else 0,
+        ttl_s=_ttl_s(settings),
+        expire_finished=settings.expire_finished,
+        orphan_age_s=settings.orphan_age_s,
+        stray_leases=settings.lock is LockMode.STORE,
+    )
+    try:
+        return await open_store(spool, objects, plan)
+    except (OSError, StoreError) as error:
+        raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
+
+
+async def _open_leases(objects: Objects | None, settings: Settings) -> Leases | None:
+    leases: Leases
+    match settings.lock:
+        case LockMode.LOCAL:
+            if objects is not None:
+                log.warning("FILELOFT_LOCK=local: one server only may work on the bucket")
+            return None
+        case LockMode.REDIS:
+            leases = load_redis(settings.redis_url, settings.lock_ttl_s)
+        case LockMode.STORE:
+            assert objects is not None, "refused with the settings"
+            leases = ObjectLeases(objects, settings.prefix, settings.lock_ttl_s)
+    await leases.start()
+    return leases
+
+
+def _ttl_s(settings: Settings) -> int | None:
+    return settings.expiration_ttl_s if settings.enable_expiration else None
