@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.dataplane import SYNC_NONE
 from fileloft_fast.errors import ConditionFailedError, SessionLostError
@@ -25,6 +24,7 @@ from fileloft_fast.flush.shipment import (
     Shipment,
     Step,
 )
+from fileloft_fast.flush.unbroken import unbroken
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, Piece, Receipt
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
+_BLOCK_BYTES: Final = 64 * 1024  # of whatever file system: a multiple of its own
 
 
 class Carrier:
@@ -103,7 +103,7 @@ class Carrier:
         if start < end and self._punches and not shipment.kept:
             async with self._opened(shipment.upload.encode()) as descriptor:
                 shipment.raw_punched_to = end
-                await _unbroken(self._punch(shipment, descriptor, start, end))
+                await unbroken(self._punch(shipment, descriptor, start, end))
 
     async def _put_part(self, shipment: Shipment, step: PutPart) -> None:
         async with self._source(shipment) as descriptor:
@@ -117,7 +117,7 @@ class Carrier:
                 return
             # To its end: an answer that was heard and is forgotten would be asked for again, and
             # some stores give the same bytes another tag then.
-            await _unbroken(self._accept(shipment, receipt, step.start, descriptor))
+            await unbroken(self._accept(shipment, receipt, step.start, descriptor))
 
     async def _accept(
         self, shipment: Shipment, receipt: Receipt, offset: int, descriptor: int
@@ -214,7 +214,11 @@ class Carrier:
         )
 
     async def _punch(self, shipment: Shipment, descriptor: int, start: int, end: int) -> None:
-        """Give the blocks of bytes back that are not needed here any more."""
+        """Give the blocks of bytes back that are not needed here any more.
+
+        Everything before *start* is a hole but for a block that was not full: now it is.
+        """
+        start -= start % _BLOCK_BYTES
         try:
             await self._spool.engine.punch(descriptor, start, end - start)
         except OSError as error:
@@ -225,20 +229,10 @@ class Carrier:
 async def _crc32c(engine: Engine, descriptor: int, start: int, length: int) -> int:
     # To its end: the descriptor is closed after it.
     try:
-        digest = await _unbroken(engine.checksum(descriptor, start, length, "crc32c"))
+        digest = await unbroken(engine.checksum(descriptor, start, length, "crc32c"))
     except OSError as error:
         raise store_error(error) from error
     return int.from_bytes(digest, "big")
-
-
-async def _unbroken(work: Coroutine[Any, Any, _T] | asyncio.Future[_T]) -> _T:
-    """Wait for *work* to its end, also where the caller is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _attributes(shipment: Shipment) -> Attributes:

@@ -45,12 +45,17 @@ class Concatenation:
     async def make(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
         """Make the final upload *info* of *parts*, and acknowledge it; see ``Store``."""
         self._dock.plan(info.length)
-        local = [part.local for part in parts if isinstance(part, SpoolFound)]
-        if len(local) == len(parts) and not any(self._mode.ships(part.info) for part in parts):
-            return await self._make_here(info, local)
-        with contextlib.suppress(CannotJoinError):
-            return await self._join(info, parts)
+        kept = [part.local for part in parts if isinstance(part, SpoolFound) and self._stays(part)]
+        if len(kept) == len(parts):
+            return await self._make_here(info, kept)
+        if not kept:
+            with contextlib.suppress(CannotJoinError):
+                return await self._join(info, parts)
         return await self._pour(info, parts)
+
+    def _stays(self, part: SpoolFound) -> bool:
+        """Whether *part* never leaves the spool; one that was begun in another mode does."""
+        return not self._mode.ships(part.info) and part.info.id not in self._dock.flusher.shipments
 
     async def _make_here(self, info: UploadInfo, parts: Sequence[FsFound]) -> UploadInfo:
         """Put files together that never left the spool, and ship the whole."""
@@ -114,8 +119,6 @@ class Concatenation:
         """Return the object of a finished upload, and its encoding."""
         shipment = self._dock.flusher.shipments.get(part.info.id)
         if isinstance(part, SpoolFound) and shipment is not None:
-            if not shipment.ships:
-                raise CannotJoinError("it never leaves the spool")
             await self._dock.flusher.stored(shipment)
             assert shipment.stored is not None
             return shipment.stored, "zstd" if shipment.zstd else ""

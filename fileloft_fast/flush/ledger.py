@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fileloft_fast.dataplane import SYNC_DATA
 from fileloft_fast.flush.compress import stored_name
-from fileloft_fast.flush.journal import Begin, Completed, Completing, Journal, Part, Session
+from fileloft_fast.flush.journal import (
+    Begin,
+    Completed,
+    Completing,
+    Entry,
+    Journal,
+    Part,
+    Session,
+)
 from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
+from fileloft_fast.flush.unbroken import unbroken
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.remote.objects import Attributes, ObjectHead, Objects, Receipt
 
@@ -77,31 +87,32 @@ class SpoolLedger:
     async def begin(self, shipment: Shipment) -> None:
         """Write the journal, then the record; see ``Ledger``."""
         if not shipment.begun:
-            await self.journal(shipment.upload).append(
-                Begin(shipment.key, shipment.part_bytes, self._owner, shipment.zstd)
+            await self._keep_info(shipment.upload)
+            await self._note(
+                shipment, Begin(shipment.key, shipment.part_bytes, self._owner, shipment.zstd)
             )
             shipment.begun = True
         await self._write_record(shipment, RecordState.OPEN)
 
     async def session(self, shipment: Shipment, name: str) -> None:
         """See ``Ledger``."""
-        await self.journal(shipment.upload).append(Session(name))
+        await self._note(shipment, Session(name))
 
     async def part(self, shipment: Shipment, receipt: Receipt, offset: int) -> bool:
         """See ``Ledger``."""
-        await self.journal(shipment.upload).append(
-            Part(receipt.number, offset, receipt.size, receipt.tag, receipt.crc32c)
+        await self._note(
+            shipment, Part(receipt.number, offset, receipt.size, receipt.tag, receipt.crc32c)
         )
         return True
 
     async def completing(self, shipment: Shipment, crc32c: int) -> None:
         """See ``Ledger``."""
-        await self.journal(shipment.upload).append(Completing(shipment.ready, crc32c))
+        await self._note(shipment, Completing(shipment.ready, crc32c))
 
     async def completed(self, shipment: Shipment, head: ObjectHead) -> None:
         """Write the journal, where there is one; a small object is found by its key."""
         if shipment.begun:
-            await self.journal(shipment.upload).append(Completed(head.tag))
+            await self._note(shipment, Completed(head.tag))
 
     async def settle(self, shipment: Shipment) -> None:
         """See ``Ledger``."""
@@ -109,7 +120,8 @@ class SpoolLedger:
         await self.forget(shipment.upload)
 
     async def lose(self, shipment: Shipment) -> None:
-        """Leave the spool; the record, which is ours and open, is nobody's upload."""
+        """Delete the record, which claims a session that is gone, and leave the spool."""
+        await self._objects.delete(record_key(self._prefix, shipment.upload))
         await self.forget(shipment.upload)
 
     async def forget(self, upload: UploadId, *, keep_journal: bool = False) -> bool:
@@ -123,7 +135,20 @@ class SpoolLedger:
             self.close(upload)
             names.insert(2, name + b".journal")
         try:
-            return await self._spool.engine.remove(self._spool.directory, names) > 0
+            # To its end: nobody may make such a file again while this one is being removed.
+            return await unbroken(self._spool.engine.remove(self._spool.directory, names)) > 0
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def _note(self, shipment: Shipment, entry: Entry) -> None:
+        # To its end: a line that is still under way must not come after what is done next.
+        await unbroken(self.journal(shipment.upload).append(entry))
+
+    async def _keep_info(self, upload: UploadId) -> None:
+        """Sync ``.info``: from now on a power cut must not take the upload, whose parts leave."""
+        name = upload.encode() + b".info"
+        try:
+            await self._spool.engine.append(self._spool.directory, name, b"", 0, SYNC_DATA)
         except OSError as error:
             raise store_error(error) from error
 

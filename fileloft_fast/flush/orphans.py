@@ -31,7 +31,7 @@ Known: TypeAlias = Callable[[UploadId], Collection[str] | None]
 _UPLOAD: Final = r"(?P<upload>[0-9a-f]{32})"
 _BORN: Final = r"(?P<born>[0-9a-f]{8})"  # seconds since the epoch, since listings tell no age
 _TAIL: Final = rf"{re.escape(TAIL_SUFFIX)}{_BORN}[0-9a-f]{{16}}"
-_JOIN: Final = rf"\.join-{_BORN}[0-9a-f]{{8}}-[0-9]+"
+_JOIN: Final = rf"\.join-{_BORN}[0-9a-f]{{16}}-[0-9]+"
 
 _match_object: Final = re.compile(_UPLOAD).fullmatch
 _match_tail: Final = re.compile(_UPLOAD + _TAIL).fullmatch

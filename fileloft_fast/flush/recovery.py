@@ -153,8 +153,9 @@ class Recovery:
         upload = found.info.id
         if memory.begin is None and memory.frame is None:
             self._ledger.close(upload)
-            if found.info.complete and self._mode.ships(found.info):
-                self._dock.shipment(found.info).asked = True
+            shipment = self._dock.shipment(found.info, ships=self._mode.ships(found.info))
+            shipment.asked = found.info.complete
+            self._dock.release(shipment)
         else:
             shipment = self._restored(found, memory, entries)
             found = await self._reconciled(found, shipment)

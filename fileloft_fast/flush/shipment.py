@@ -76,7 +76,7 @@ class Shipment:
     """
 
     __slots__ = (
-        "_limits", "_plan", "_shipped", "_shipped_bytes", "asked", "base", "begun", "busy",
+        "_limits", "_plan", "_shipped", "asked", "base", "begun", "busy",
         "compressing", "compressor", "counted", "crc32c", "ended", "failure", "halted", "info",
         "kept", "key", "lost", "part_bytes", "progress", "punched_to", "queued", "raw_punched_to",
         "ready", "receipts", "resting", "session", "session_lost", "settled", "ships", "stored",
@@ -139,7 +139,6 @@ class Shipment:
         self._limits = limits
         self._plan = plan
         self._shipped = 0
-        self._shipped_bytes = 0
 
     @property
     def upload(self) -> UploadId:
@@ -176,12 +175,10 @@ class Shipment:
         self.session_lost = False
         self.receipts.clear()
         self.base = Receipt(0, 0, "", 0)
-        self._shipped = self._shipped_bytes = 0
+        self._shipped = 0
 
     def accept(self, receipt: Receipt) -> None:
         """The store has a part."""
-        if receipt.number not in self.receipts:
-            self._shipped_bytes += receipt.size
         self.receipts[receipt.number] = receipt
         while self._shipped + 1 in self.receipts:
             self._shipped += 1
@@ -191,7 +188,7 @@ class Shipment:
         if self.compressor is not None:
             return  # none of what was compressed is ever taken back
         for number in [n for n in self.receipts if self._end_of(n) > offset]:
-            self._shipped_bytes -= self.receipts.pop(number).size
+            del self.receipts[number]
             self._shipped = min(self._shipped, number - 1)
 
     def take(self, step: Step) -> None:
@@ -244,10 +241,13 @@ class Shipment:
 
     @property
     def backlog(self) -> int:
-        """Bytes that might have left by now."""
+        """Bytes that might have left by now, and what of the disk waits for them to leave.
+
+        Parts behind one that has not left stay, although the store has them.
+        """
         if self.stored is not None or self.lost:
             return 0
-        left = max(0, self.sendable_end - self.base.size - self._shipped_bytes)
+        left = max(0, self.sendable_end - self.shipped_end)
         return left if self.compressor is None else left + self._raw_backlog(self.compressor)
 
     @property

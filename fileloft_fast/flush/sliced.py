@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from asyncio import Future
 
     from fileloft_fast.dataplane import Transfer
+
+_MOMENT_S: Final = 0.05
 
 Begin: TypeAlias = "Callable[[int, bytes], Transfer]"
 """Starts to receive so many bytes, beginning with these, where the last slice ended."""
@@ -65,15 +67,29 @@ class SlicedTransfer:
             self._waiting.cancel()
 
     def progress(self) -> Future[int]:
-        """Store what is queued in the socket now, unless there is no room; then ``moved``."""
+        """Store what is queued in the socket now, then resolve with ``moved``.
+
+        Where there is no room it ends: whoever hears how far it is must be able to rely on that.
+        """
         return asyncio.ensure_future(self._progress())
 
     async def _progress(self) -> int:
-        while (current := self._slice) is not None:
-            await current.progress()
-            if self._slice is current:
-                break
+        while not self._task.done():
+            current = self._slice
+            if current is not None:
+                await current.progress()
+                if self._slice is current:
+                    break
+            elif not await self._is_going_on():
+                self.cancel()
+                await asyncio.wait([self._task])
         return self.moved
+
+    async def _is_going_on(self) -> bool:
+        """Return whether there is room for the next slice, or it is over, in a moment."""
+        waits = [self._task] if self._waiting is None else [self._task, self._waiting]
+        done, _ = await asyncio.wait(waits, timeout=_MOMENT_S, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done) or self._slice is not None
 
     async def _run(self) -> None:
         while self._at < self._length:

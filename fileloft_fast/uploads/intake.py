@@ -85,33 +85,24 @@ class Intake:
     async def _pour(
         self, appender: Appender, wanted: Append | Create, body: Body, room: int | None, hold: Hold
     ) -> None:
+        prefix = b""
         if wanted.coding is Coding.IDENTITY and body.length is not None:
             prefix = body.take()
             if await self._receive(appender, body, prefix, hold):
                 return
-        else:
-            prefix = b""
+        zstd = wanted.coding is Coding.ZSTD
+        pieces = self.decoding.decoded(body) if zstd else _pieces(body, prefix)
         body.watch(appender.cancel)
         try:
-            await self._write(appender, wanted, body, prefix, room)
+            async with contextlib.aclosing(pieces):
+                async for piece in pieces:
+                    _check_room(appender.received + len(piece), room)
+                    hold.writing = True
+                    await appender.write(piece)
+                    hold.writing = False
         finally:
+            hold.writing = False
             body.watch(None)
-
-    async def _write(
-        self,
-        appender: Appender,
-        wanted: Append | Create,
-        body: Body,
-        prefix: bytes,
-        room: int | None,
-    ) -> None:
-        if prefix:
-            await appender.write(prefix)
-        pieces = self.decoding.decoded(body) if wanted.coding is Coding.ZSTD else _pieces(body)
-        async with contextlib.aclosing(pieces):
-            async for piece in pieces:
-                _check_room(appender.received + len(piece), room)
-                await appender.write(piece)
 
     async def _receive(self, appender: Appender, body: Body, prefix: bytes, hold: Hold) -> bool:
         """Let the engine read the rest of the body from the socket; False where that cannot be."""
@@ -160,7 +151,9 @@ def check_held(hold: Hold) -> None:
         raise UploadLockedError("another replica may have the upload")
 
 
-async def _pieces(body: Body) -> AsyncGenerator[bytes, None]:
+async def _pieces(body: Body, prefix: bytes) -> AsyncGenerator[bytes, None]:
+    if prefix:
+        yield prefix
     while piece := await body.read():
         yield piece
 

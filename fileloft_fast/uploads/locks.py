@@ -34,11 +34,12 @@ class Hold:
     Raises UploadLockedError where the holder does not let go in time.
     """
 
-    __slots__ = ("_asked", "_body", "_granted", "_locks", "_over", "transfer", "upload")
+    __slots__ = ("_asked", "_body", "_granted", "_locks", "_over", "transfer", "upload", "writing")
 
     def __init__(self, locks: Locks, upload: UploadId, body: Body | None) -> None:
         self.upload = upload
         self.transfer: Reception | None = None
+        self.writing = False  # bytes were taken from the body and are not stored yet
         self._locks = locks
         self._body = body
         self._over: asyncio.Event | None = None
@@ -94,8 +95,8 @@ class Hold:
 
         What waits in the socket must not be stored after somebody was told the offset: the request
         that then comes for that offset would be refused. So bytes that still flow are waited for
-        until none has come for a moment. The request of a client that is gone is ended: it may wait
-        for room, and store what waits in the socket when there is some.
+        until none has come for a moment, and a client that is gone until its request is over. One
+        that waits for room is ended: when there is some, it would store what waits until then.
         """
         if self._body is None:
             return
@@ -105,19 +106,24 @@ class Hold:
             async with asyncio.timeout(_SETTLE_S):
                 while not await self._is_over_or_quiet(self._body, self._over):
                     pass
+            return
+        if self.writing:
+            self.stop("the upload was looked at while this request waited")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLE_S):
+                    await self._over.wait()
 
     async def _is_over_or_quiet(self, body: Body, over: asyncio.Event) -> bool:
         before = self._arrived(body)
         if self.transfer is not None:
             await self.transfer.progress()
         if body.abandoned:
-            self.stop("the connection has ended")
             return await over.wait()
         try:
             async with asyncio.timeout(_QUIET_S):
                 return await over.wait()
         except TimeoutError:
-            return self._arrived(body) == before
+            return self._arrived(body) == before and not self.writing
 
     def _arrived(self, body: Body) -> int:
         return body.received if self.transfer is None else self.transfer.moved

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import botocore.session
 from azure.core.exceptions import ResourceNotFoundError
@@ -21,6 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIECE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An object as somebody else finds it; names of metadata in lower case, with ``-``."""
+
+    content: bytes
+    kind: str
+    disposition: str
+    encoding: str
+    metadata: Mapping[str, str]
 
 
 class Cloud(Protocol):
@@ -39,6 +53,12 @@ class Cloud(Protocol):
 
     def sha256(self, upload: str) -> str:
         """Return the digest of the object of the upload at that path, "" where there is none."""
+
+    def look(self, key: str) -> Kept | None:
+        """Return a small object, None where there is none."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Put an object of somebody else's."""
 
     def sessions(self) -> list[str]:
         """Return the keys of what was begun, and neither completed nor aborted."""
@@ -93,6 +113,26 @@ class S3Cloud:
                 digest.update(data)
         return digest.hexdigest()
 
+    def look(self, key: str) -> Kept | None:
+        try:
+            found = self._client().get_object(Bucket=self._weed.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            return None
+        with found["Body"] as body:
+            content = body.read()
+        return Kept(
+            content,
+            found["ContentType"],
+            found.get("ContentDisposition", ""),
+            found.get("ContentEncoding", ""),
+            _plain(found["Metadata"]),
+        )
+
+    def put(self, key: str, content: bytes) -> None:
+        self._client().put_object(Bucket=self._weed.bucket, Key=key, Body=content)
+
     def sessions(self) -> list[str]:
         found = self._client().list_multipart_uploads(Bucket=self._weed.bucket)
         return [each["Key"] for each in found.get("Uploads", [])]
@@ -142,15 +182,38 @@ class GcsCloud:
         return {**self.settings, "STORAGE_EMULATOR_HOST": url}
 
     def sha256(self, upload: str) -> str:
-        target = f"{self.url}/storage/v1/b/{self._fake.bucket}/o/{key_of(upload)}?alt=media"
         try:
-            with urlopen(target, timeout=60) as answer:
+            with urlopen(f"{self._address(key_of(upload))}?alt=media", timeout=60) as answer:
                 return hashlib.file_digest(answer, "sha256").hexdigest()
         except HTTPError as error:
             error.close()
             if error.code != 404:
                 raise
             return ""
+
+    def look(self, key: str) -> Kept | None:
+        try:
+            with urlopen(self._address(key), timeout=60) as answer:
+                told = json.load(answer)
+        except HTTPError as error:
+            error.close()
+            if error.code != 404:
+                raise
+            return None
+        with urlopen(f"{self._address(key)}?alt=media", timeout=60) as answer:
+            content = answer.read()
+        return Kept(
+            content,
+            told.get("contentType", ""),
+            told.get("contentDisposition", ""),
+            told.get("contentEncoding", ""),
+            _plain(told.get("metadata", {})),
+        )
+
+    def put(self, key: str, content: bytes) -> None:
+        uploads = f"{self.url}/upload/storage/v1/b/{self._fake.bucket}/o"
+        target = f"{uploads}?uploadType=media&name={quote(key, safe='')}"
+        urlopen(Request(target, content, method="POST"), timeout=60).close()
 
     def sessions(self) -> list[str]:
         return self._fake.open_keys()
@@ -163,6 +226,9 @@ class GcsCloud:
 
     def restart(self) -> None:
         self._fake.restart()
+
+    def _address(self, key: str) -> str:
+        return f"{self.url}/storage/v1/b/{self._fake.bucket}/o/{quote(key, safe='')}"
 
 
 class AzureCloud:
@@ -199,6 +265,25 @@ class AzureCloud:
                 return ""
         return digest.hexdigest()
 
+    def look(self, key: str) -> Kept | None:
+        with self._azurite.client() as client:
+            try:
+                found = client.download_blob(key)
+            except ResourceNotFoundError:
+                return None
+            settings = found.properties.content_settings
+            return Kept(
+                found.readall(),
+                settings.content_type or "",
+                settings.content_disposition or "",
+                settings.content_encoding or "",
+                _plain(found.properties.metadata),
+            )
+
+    def put(self, key: str, content: bytes) -> None:
+        with self._azurite.client() as client:
+            client.upload_blob(key, content)
+
     def sessions(self) -> list[str]:
         """Return nothing: blocks belong to no session, and vanish by themselves."""
         return []
@@ -217,6 +302,10 @@ class AzureCloud:
 def key_of(upload: str) -> str:
     """Return the key of the upload at that path."""
     return upload.rsplit("/", 1)[1]
+
+
+def _plain(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    return {name.lower().replace("_", "-"): value for name, value in metadata.items()}
 
 
 CLOUDS: Final[Mapping[str, Callable[[Path], Cloud]]] = {

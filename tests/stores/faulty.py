@@ -39,6 +39,9 @@ class How(Enum):
     SLOW = "slow"
     """Its body passes at ``Faulty.slow_bytes_per_s``."""
 
+    SILENT = "silent"
+    """Nothing is heard of it any more, until ``Faulty.reset``: the way swallows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -73,6 +76,10 @@ class Faulty:
         self.slow_bytes_per_s = 1_000_000
         self.seen: Counter[How] = Counter()
         self.requests = 0
+        self.passed_up = 0
+        """Bytes of bodies on their way to the store."""
+        self.passed_down = 0
+        """Bytes of answers, heads included."""
         self._down = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,6 +98,18 @@ class Faulty:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    def heal(self) -> None:
+        """Let everything pass from now on, and count anew; what was swallowed is reset."""
+        self.script = lambda _: None
+        self.down = False
+        self.reset()
+        self.seen.clear()
+        self.requests = self.passed_up = self.passed_down = 0
+
+    def reset(self) -> None:
+        """Reset every connection that there is."""
+        self._loop.call_soon_threadsafe(self._reset_all)
+
     @property
     def down(self) -> bool:
         """Whether the store cannot be reached."""
@@ -100,7 +119,7 @@ class Faulty:
     def down(self, value: bool) -> None:
         self._down = value
         if value:
-            self._loop.call_soon_threadsafe(self._reset_all)
+            self.reset()
 
     def _run(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -179,6 +198,8 @@ class _Connection:
             if how is How.BUSY:
                 await self._refuse(asked)
                 continue
+            if how is How.SILENT:
+                await asyncio.get_running_loop().create_future()
             self._lose = how is How.LOST
             self._store.write(raw)
             if "chunked" in asked.headers.get("transfer-encoding", ""):
@@ -209,6 +230,7 @@ class _Connection:
                 raise EOFError
             self._store.write(data)
             await self._store.drain()
+            self._faulty.passed_up += len(data)
             size -= len(data)
             if bytes_per_s:
                 await asyncio.sleep(len(data) / bytes_per_s)  # the rate is what is simulated
@@ -229,6 +251,7 @@ class _Connection:
                 return
             self._back.write(data)
             await self._back.drain()
+            self._faulty.passed_down += len(data)
 
 
 def parse_asked(raw: bytes) -> Asked:
@@ -239,19 +262,53 @@ def parse_asked(raw: bytes) -> Asked:
     return Asked(method, target, {name.lower(): value.strip() for name, value in pairs})
 
 
+_KEY: Final = r"[0-9a-f]{32}"
+
+
 def is_part(asked: Asked) -> bool:
-    """Whether *asked* sends a part, a chunk of a session or a block."""
-    query = asked.method == "PUT" and re.search(r"partNumber=|comp=block&|upload_id=", asked.target)
-    return bool(query) and asked.size > 0
+    """Whether *asked* sends a part, a block, or bytes of a session that are not its last."""
+    if asked.method != "PUT" or not asked.size or is_completion(asked):
+        return False
+    return bool(re.search(r"[?&](partNumber=|comp=block(&|$)|upload_id=)", asked.target))
 
 
 def is_completion(asked: Asked) -> bool:
     """Whether *asked* makes an object of its parts (S3, Azure) or sends the last bytes (GCS)."""
     if asked.method == "POST":
         return "uploadId=" in asked.target
-    if "comp=blocklist" in asked.target:
-        return asked.method == "PUT"
-    return bool(re.search(r"/\d+$", asked.headers.get("content-range", "")))
+    if asked.method != "PUT":
+        return False
+    span = asked.headers.get("content-range", "")
+    return "comp=blocklist" in asked.target or bool(re.fullmatch(r"bytes \d+-\d+/\d+", span))
+
+
+def is_put(asked: Asked) -> bool:
+    """Whether *asked* puts the object of an upload in one request."""
+    return _puts(asked, _KEY)
+
+
+def is_record(asked: Asked) -> bool:
+    """Whether *asked* puts the record of an upload."""
+    return _puts(asked, _KEY + r"\.info")
+
+
+def is_tail(asked: Asked) -> bool:
+    """Whether *asked* puts the tail of an upload."""
+    return _puts(asked, _KEY + r"\.tail-[0-9a-f]+")
+
+
+def is_copy(asked: Asked) -> bool:
+    """Whether *asked* has the store copy, or compose, something that it has."""
+    source = {"x-amz-copy-source", "x-ms-copy-source"} & asked.headers.keys()
+    return bool(source) or asked.target.partition("?")[0].endswith("/compose")
+
+
+def _puts(asked: Asked, key: str) -> bool:
+    path, _, query = asked.target.partition("?")
+    if asked.method == "POST":
+        whole = "uploadType=multipart" in query
+        return whole and bool(re.search(rf"(^|&)name={key}(&|$)", query))
+    return asked.method == "PUT" and not query and bool(re.search(rf"/{key}$", path))
 
 
 def every(number: int, how: How, kind: Callable[[Asked], bool] = lambda _: True) -> Script:
@@ -264,6 +321,20 @@ def every(number: int, how: How, kind: Callable[[Asked], bool] = lambda _: True)
             return None
         count += 1
         return how if count % number == 0 else None
+
+    return script
+
+
+def each(how: How, kind: Callable[[Asked], bool]) -> Script:
+    """Return a script by which every request of a kind fails once: the first of each target."""
+    failed: set[tuple[str, str]] = set()
+
+    def script(asked: Asked) -> How | None:
+        told = asked.target, asked.headers.get("content-range", "")
+        if told in failed or not kind(asked):
+            return None
+        failed.add(told)
+        return how
 
     return script
 

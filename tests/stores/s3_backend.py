@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import uvloop
 
 from fileloft_fast.stores.remote.s3 import S3Objects
 from tests.stores.backend import Backend, Opener
@@ -32,6 +33,16 @@ async def connected(url: str, **options: Any) -> AsyncIterator[S3Objects]:
         yield objects
     finally:
         await objects.close()
+
+
+def play(url: str, scene: Callable[[S3Objects], Awaitable[None]], **options: Any) -> None:
+    """Run *scene* with a driver whose store is at *url*."""
+
+    async def played() -> None:
+        async with connected(url, **options) as objects:
+            await scene(objects)
+
+    uvloop.run(played())
 
 
 @contextmanager

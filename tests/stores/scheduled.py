@@ -41,10 +41,11 @@ class Fate(Enum):
 class Request:
     """One request on its way to the store."""
 
-    client: ScheduledObjects
-    effect: Callable[[], Any]
+    what: str
+    client: ScheduledObjects = field(repr=False)
+    effect: Callable[[], Any] = field(repr=False)
     answer: asyncio.Future[Any]
-    descriptors: list[int] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list, repr=False)
 
     def close(self) -> None:
         for descriptor in self.descriptors:
@@ -135,18 +136,20 @@ class ScheduledObjects:
         pass
 
     async def create(self, key: str, attributes: Attributes) -> str:
-        return await self._ask(lambda: self._store.create(key, attributes))
+        return await self._ask(f"create {key}", lambda: self._store.create(key, attributes))
 
     async def put_part(
         self, key: str, session: str, number: int, offset: int, piece: Piece
     ) -> Receipt:
         frozen = _frozen(piece)
         return await self._ask(
-            lambda: self._store.put_part(key, session, number, offset, frozen), frozen
+            f"put_part {key}",
+            lambda: self._store.put_part(key, session, number, offset, frozen),
+            frozen,
         )
 
     async def list_parts(self, key: str, session: str) -> list[Receipt]:
-        return await self._ask(lambda: self._store.list_parts(key, session))
+        return await self._ask(f"list_parts {key}", lambda: self._store.list_parts(key, session))
 
     async def complete(
         self,
@@ -174,19 +177,19 @@ class ScheduledObjects:
                 last=frozen,
             )
 
-        return await self._ask(completion, frozen)
+        return await self._ask(f"complete {key}", completion, frozen)
 
     async def abort(self, key: str, session: str) -> None:
-        await self._ask(lambda: self._store.abort(key, session))
+        await self._ask(f"abort {key}", lambda: self._store.abort(key, session))
 
     async def get(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         async def read() -> bytes:
             return b"".join([piece async for piece in self._store.get(key, start, length)])
 
-        yield await self._ask(read)
+        yield await self._ask(f"get {key}", read)
 
     async def head(self, key: str) -> ObjectHead | None:
-        return await self._ask(lambda: self._store.head(key))
+        return await self._ask(f"head {key}", lambda: self._store.head(key))
 
     async def put(
         self,
@@ -197,22 +200,24 @@ class ScheduledObjects:
     ) -> ObjectHead:
         frozen = _frozen(content) if isinstance(content, Piece) else None
         return await self._ask(
-            lambda: self._store.put(key, frozen or content, attributes, condition), frozen
+            f"put {key}",
+            lambda: self._store.put(key, frozen or content, attributes, condition),
+            frozen,
         )
 
     async def fetch(self, key: str) -> tuple[bytes, str] | None:
-        return await self._ask(lambda: self._store.fetch(key))
+        return await self._ask(f"fetch {key}", lambda: self._store.fetch(key))
 
     async def delete(self, key: str) -> None:
-        await self._ask(lambda: self._store.delete(key))
+        await self._ask(f"delete {key}", lambda: self._store.delete(key))
 
     async def sign(self, key: str, expires_s: int) -> str:
-        return await self._ask(lambda: self._store.sign(key, expires_s))
+        return await self._ask(f"sign {key}", lambda: self._store.sign(key, expires_s))
 
     async def join(
         self, key: str, sources: Sequence[ObjectHead], attributes: Attributes
     ) -> ObjectHead:
-        return await self._ask(lambda: self._store.join(key, sources, attributes))
+        return await self._ask(f"join {key}", lambda: self._store.join(key, sources, attributes))
 
     def list_keys(self, prefix: str) -> AsyncIterator[str]:
         return self._store.list_keys(prefix)
@@ -221,12 +226,15 @@ class ScheduledObjects:
         return self._store.list_sessions(prefix)
 
     async def _ask(
-        self, operation: Callable[[], Coroutine[Any, Any, _T]], piece: Piece | None = None
+        self,
+        what: str,
+        operation: Callable[[], Coroutine[Any, Any, _T]],
+        piece: Piece | None = None,
     ) -> _T:
         if self.dead:
             raise RemoteUnavailableError("this replica is dead")
         answer: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        request = Request(self, lambda: _at_once(operation()), answer)
+        request = Request(what, self, lambda: _at_once(operation()), answer)
         if piece is not None:
             request.descriptors.append(piece.descriptor)
         self._schedule.add(request)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -113,10 +114,22 @@ class Spooled:
     def shipment(self, upload: UploadId) -> Shipment:
         return self.flusher.shipments[upload]
 
+    def files(self, upload: UploadId) -> list[str]:
+        """Return the files of *upload* in the spool."""
+        names = os.listdir(self.spool.directory)  # noqa: PTH208 - a descriptor
+        return sorted(name for name in names if name.startswith(upload))
+
     def content(self, upload: UploadId) -> bytes | None:
         """Return the object, None where there is none."""
         stored = self.bucket.objects.get(PREFIX + upload)
         return None if stored is None else stored.content
+
+    @contextlib.contextmanager
+    def hasty(self) -> Iterator[None]:
+        """Let requests wait for the bucket for a moment only."""
+        before, self.flusher.patience_s = self.flusher.patience_s, 0.05
+        yield
+        self.flusher.patience_s = before
 
     async def settled(self, within_s: float = 20.0) -> None:
         """Wait until nothing is left to be shipped."""
@@ -126,8 +139,8 @@ class Spooled:
 async def until(reached: Callable[[], object], within_s: float = 20.0) -> None:
     """Wait until *reached* is true, for at most *within_s*."""
     async with asyncio.timeout(within_s):
-        while not reached():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110 - what it asks tells nobody
+        while not reached():  # noqa: ASYNC110 - what it asks tells nobody
+            await asyncio.sleep(0.001)
 
 
 async def start(

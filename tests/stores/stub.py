@@ -44,6 +44,11 @@ RESET: Final = Answer(0)
 Script = Callable[[Asked], Answer]
 
 
+def always(answer: Answer) -> Script:
+    """Return a script that gives the same answer to everything."""
+    return lambda _: answer
+
+
 class Stub:
     """Listens on a loopback port, in threads of its own, until the end of the ``with``.
 

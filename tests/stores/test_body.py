@@ -147,7 +147,7 @@ def test_nothing_is_sent_that_was_read_after_the_request_had_ended(source: Sourc
     body = PieceBody(source.piece(0, MIB), read=late)
     with Rude(_count) as rude, pytest.raises(aiohttp.ClientError):
         send(rude.url, body)
-    assert 0 < rude.received < 1000
+    assert rude.received < 1000  # of the head, if that
 
 
 def test_a_file_that_fails_is_told_from_a_network_that_does(source: Source) -> None:

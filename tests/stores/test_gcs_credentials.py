@@ -206,23 +206,29 @@ def test_the_users_file_of_gcloud_is_found_and_cannot_sign(fake: GcsFake, tmp_pa
         play(fake, tmp_path, scene)
 
 
-def test_a_workload_from_elsewhere_changes_its_token_for_one_of_googles(
-    fake: GcsFake, tmp_path: Path
-) -> None:
-    (tmp_path / "token").write_text(SECRET)
+def write_federation(home: Path, token_url: str) -> Path:
+    """Make the file of a workload that has its identity elsewhere."""
+    (home / "token").write_text(SECRET)
     pool = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x"
-    file = tmp_path / "federation.json"
+    file = home / "federation.json"
     file.write_text(
         json.dumps(
             {
                 "type": "external_account",
                 "audience": pool,
                 "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-                "token_url": f"{fake.url}/token",
-                "credential_source": {"file": str(tmp_path / "token")},
+                "token_url": token_url,
+                "credential_source": {"file": str(home / "token")},
             }
         )
     )
+    return file
+
+
+def test_a_workload_from_elsewhere_changes_its_token_for_one_of_googles(
+    fake: GcsFake, tmp_path: Path
+) -> None:
+    file = write_federation(tmp_path, f"{fake.url}/token")
     play(
         fake,
         tmp_path,
@@ -230,6 +236,27 @@ def test_a_workload_from_elsewhere_changes_its_token_for_one_of_googles(
         GOOGLE_APPLICATION_CREDENTIALS=str(file),
         GOOGLE_CLOUD_PROJECT="project",
     )
+
+
+def test_a_server_starts_before_google_can_be_asked_who_it_is(
+    fake: GcsFake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Without a project named, google-auth asks for a token at once to find it out.
+    file = write_federation(tmp_path, "http://127.0.0.1:1/token")
+
+    async def scene(objects: Objects) -> None:
+        assert "cannot be had yet" in caplog.text
+        with (
+            google_environment(tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(file)),
+            pytest.raises(RemoteUnavailableError),
+        ):
+            await use(objects)
+        write_federation(tmp_path, f"{fake.url}/token")
+        variables = {"GOOGLE_CLOUD_PROJECT": "project"}
+        with google_environment(tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(file), **variables):
+            await use(objects)
+
+    play(fake, tmp_path, scene, GOOGLE_APPLICATION_CREDENTIALS=str(file))
 
 
 # -- a machine in Google's cloud ----------------------------------------------------------------

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import uvloop
 
 from fileloft_fast.errors import (
     CannotJoinError,
@@ -17,11 +15,13 @@ from fileloft_fast.errors import (
     StoreError,
 )
 from fileloft_fast.stores.remote.objects import ObjectHead, OpenSession, Receipt
-from fileloft_fast.stores.remote.s3 import S3Objects
 from fileloft_fast.stores.remote.s3.joining import plan_copies
 from tests.stores.pieces import PLAIN
-from tests.stores.s3_backend import connected
+from tests.stores.s3_backend import play
 from tests.stores.stub import RESET, Answer, Asked, Stub
+
+if TYPE_CHECKING:
+    from fileloft_fast.stores.remote.s3 import S3Objects
 
 MIB: Final = 1024**2
 GIB: Final = 1024**3
@@ -29,16 +29,6 @@ BIG: Final = [
     ObjectHead(key="first", size=6 * MIB, tag='"one"'),
     ObjectHead(key="second", size=5 * MIB, tag='"two"'),
 ]
-
-Scene = Callable[[S3Objects], Awaitable[None]]
-
-
-def play(stub: Stub, scene: Scene) -> None:
-    async def played() -> None:
-        async with connected(stub.url) as objects:
-            await scene(objects)
-
-    uvloop.run(played())
 
 
 def query_of(asked: Asked) -> dict[str, str]:
@@ -80,7 +70,7 @@ def test_parts_are_read_to_the_last_page_the_newest_of_each_number() -> None:
         ]
 
     with Stub(parts_page) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
     assert len(stub.asked) == 2
 
 
@@ -100,7 +90,7 @@ def test_keys_are_read_to_the_last_page() -> None:
         assert [key async for key in objects.list_keys("a b/")] == ["a b/0é", "a b/1é", "a b/2é"]
 
     with Stub(page) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
 
 
 def test_sessions_are_read_to_the_last_page() -> None:
@@ -122,7 +112,7 @@ def test_sessions_are_read_to_the_last_page() -> None:
         ]
 
     with Stub(page) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
 
 
 def test_a_page_that_does_not_come_ends_the_list_with_an_error() -> None:
@@ -131,7 +121,7 @@ def test_a_page_that_does_not_come_ends_the_list_with_an_error() -> None:
             await anext(aiter(objects.list_keys("")))
 
     with Stub(lambda _: Answer(503)) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
 
 
 # -- joins --------------------------------------------------------------------------------------
@@ -173,7 +163,7 @@ def test_a_join_copies_what_it_was_told_of_and_never_overwrites() -> None:
         assert (joined.size, joined.tag) == (11 * MIB, '"whole"')
 
     with Stub(Copier()) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
     copies = sorted(
         (asked for asked in stub.asked if step_of(asked) == "copy"),
         key=lambda asked: query_of(asked)["partNumber"],
@@ -209,7 +199,7 @@ def test_a_join_that_fails_leaves_no_session(
 
     copier = Copier(**{step: answer})
     with Stub(copier) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
     assert copier.steps[-1] == "abort"
     assert query_of(stub.asked[-1])["uploadId"] == "session"
 
@@ -220,7 +210,7 @@ def test_a_join_tells_what_failed_first_even_if_it_cannot_be_taken_back() -> Non
             await objects.join("key", BIG, PLAIN)
 
     with Stub(Copier(copy=error(501, "NotImplemented"), abort=Answer(503))) as stub:
-        play(stub, scene)
+        play(stub.url, scene)
 
 
 def test_a_small_object_can_only_be_the_last_of_a_join() -> None:

@@ -11,7 +11,7 @@ import uvloop
 
 from fileloft_fast.errors import ObjectNotFoundError, RemoteRefusedError, RemoteUnavailableError
 from tests.stores.pieces import read
-from tests.stores.s3_backend import connected
+from tests.stores.s3_backend import connected, play
 from tests.stores.stub import Answer, Asked, Stub
 
 if TYPE_CHECKING:
@@ -83,12 +83,8 @@ def test_no_bytes_of_another_version_are_read() -> None:
             got += piece
             shelf.tag = '"other"'
 
-    async def played(url: str) -> None:
-        async with connected(url) as objects:
-            await scene(objects)
-
     with Stub(shelf) as stub, pytest.raises(ObjectNotFoundError):
-        uvloop.run(played(stub.url))
+        play(stub.url, scene)
     assert got == CONTENT[:100_000]
 
 

@@ -103,7 +103,7 @@ class Story:
         assert self.offset == len(self.content)
         assert self.stored() == self.content
         assert await self.process.get(ID) == self.content
-        assert [path for path in self.root.iterdir() if path.name.startswith(ID)] == []
+        assert self.process.files(ID) == []
 
     def stored(self) -> bytes:
         """Return the bytes that the object stands for."""

@@ -1,4 +1,4 @@
-"""A body in slices: cut at parts, held up where there is no room, ended whenever it is asked for."""
+"""A body in slices: cut at parts, held up where there is no room, ended whenever that is asked."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from fileloft_fast.dataplane import Transfer
 from fileloft_fast.errors import StoreError
 from fileloft_fast.flush.sliced import SlicedTransfer
 from tests.native.yard import Yard
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fileloft_fast.dataplane import Transfer
 
 PART: Final = 10_000
 
@@ -65,11 +66,7 @@ def play(tmp_path: Path, act: Callable[[Scene], Coroutine[Any, Any, None]]) -> N
     asyncio.run(scene())
 
 
-@pytest.fixture(params=[0, 1, PART, PART + 1, 2 * PART + 5], ids="prefix={}".format)
-def prefix(request: pytest.FixtureRequest) -> Iterator[int]:
-    yield request.param
-
-
+@pytest.mark.parametrize("prefix", [0, 1, PART, PART + 1, 2 * PART + 5])
 def test_slices_end_where_parts_do_however_much_came_with_the_head(
     tmp_path: Path, prefix: int
 ) -> None:
@@ -93,10 +90,24 @@ def test_nothing_is_read_from_the_socket_while_there_is_no_room(tmp_path: Path) 
         transfer = scene.receive(3 * PART)
         await scene.yard.sent(scene.client, bytes(3 * PART))
         await scene.yard.until(lambda: len(scene.arrived) == 2 and scene.waiting.is_set())
-        assert await transfer.progress() == 2 * PART
+        assert transfer.moved == 2 * PART
         assert not transfer.done.done()
         scene.slices.release()
         assert await transfer.done == 3 * PART
+
+    play(tmp_path, act)
+
+
+def test_one_that_waits_for_room_ends_once_somebody_is_told_how_far_it_is(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        scene.slices = asyncio.Semaphore(2)
+        transfer = scene.receive(3 * PART)
+        await scene.yard.sent(scene.client, bytes(3 * PART))
+        await scene.yard.until(lambda: len(scene.arrived) == 2 and scene.waiting.is_set())
+        assert await transfer.progress() == 2 * PART
+        scene.slices.release()
+        assert await transfer.done == 2 * PART
+        assert transfer.errno == errno.ECANCELED
 
     play(tmp_path, act)
 

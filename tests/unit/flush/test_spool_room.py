@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
-
-import pytest
+from typing import TYPE_CHECKING, Final
 
 import fileloft_fast.flush.spool_room
 from fileloft_fast.flush.shipment import Shipment
 from fileloft_fast.flush.spool_room import SpoolLimits, SpoolRoom
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores.remote.objects import Limits, Receipt
+
+if TYPE_CHECKING:
+    import pytest
 
 PART: Final = 100
 LIMITS: Final = Limits(smallest_part=1, largest_part=1000, most_parts=99, largest_object=10**6)
@@ -59,6 +60,8 @@ def test_an_upload_waits_while_three_of_its_parts_do() -> None:
         assert await place.waits(full)
         assert not await place.waits(place.upload("c", 150))
         place.ship(full, 2)
+        assert await place.waits(full)  # its place on the disk is not free before the first left
+        place.ship(full, 1)
         assert not await place.waits(full)
 
     asyncio.run(scene())

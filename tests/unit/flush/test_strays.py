@@ -52,7 +52,7 @@ def test_a_tail_that_was_named_meanwhile_is_left() -> None:
 
 def test_pieces_of_a_join_are_deleted_once_they_are_old() -> None:
     yard = Yard()
-    piece = f"{KEY}.join-{int(START):08x}0123abcd-7"
+    piece = f"{KEY}.join-{int(START):08x}0123456789abcdef-7"
     yard.put(piece)
     assert yard.delete(HOUR) == 0
     assert yard.keys == {piece}

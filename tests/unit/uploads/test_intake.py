@@ -144,6 +144,28 @@ def test_a_newcomer_ends_the_wait_for_room(*, arrived: bool) -> None:
     asyncio.run(scene())
 
 
+def test_nothing_is_stored_once_somebody_was_told_of_the_upload() -> None:
+    async def scene() -> None:
+        store, body, locks = Full(), chunked_body(), Locks(1)
+        intake = Intake(store=cast("AnyStore", store), algorithms={}, idle_ms=1, min_rate=0)
+
+        async def bring() -> None:
+            async with locks.hold(ID, body) as hold:
+                await intake.bring(cast("Found", None), APPEND, body, 10, hold)
+
+        bringing = asyncio.create_task(bring())
+        await store.waiting.wait()
+        holder = locks.holder(ID)
+        assert holder is not None
+        async with asyncio.timeout(5):
+            await holder.settle()
+        assert store.ends == ["keep"]
+        with pytest.raises(UploadLockedError):
+            await bringing
+
+    asyncio.run(scene())
+
+
 def test_a_client_that_closes_its_side_waits_on() -> None:
     async def scene() -> None:
         body, stops = chunked_body(), list[int]()

@@ -64,7 +64,7 @@ class Credentials:
         self._session = requests.Session()
         transport: Callable[[requests.Session], Any] = Request
         self._transport = functools.partial(transport(self._session), timeout=_TIMEOUT_S)
-        self._places: Any = self._transport if machine else _no_machine
+        self._places: Any = self._transport if machine else self._no_machine
         self._google: _Google | None = None
         self._looked = False
         self._work: asyncio.Task[None] | None = None
@@ -156,6 +156,12 @@ class Credentials:
             log.warning("no Google credentials, requests to FILELOFT_GCS_ENDPOINT carry none")
         self._looked = True
 
+    def _no_machine(self, *, headers: Mapping[str, str] | None = None, **request: object) -> object:
+        """Answer for a metadata server that it is none; pass on what is asked of others."""
+        if "metadata-flavor" in (headers or {}):
+            return _NoMachine()
+        return self._transport(headers=headers, **request)
+
     def _refresh(self) -> None:
         if self._google is not None:
             self._google.refresh(self._transport)
@@ -190,7 +196,3 @@ class _NoMachine(NamedTuple):
     status: int = 404
     headers: Mapping[str, str] = {}
     data: bytes = b""
-
-
-def _no_machine(**_: object) -> _NoMachine:
-    return _NoMachine()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from fileloft_fast.dataplane import digest_of
-from fileloft_fast.errors import CannotJoinError, ObjectNotFoundError, RemoteUnavailableError
+from fileloft_fast.errors import CannotJoinError, ObjectNotFoundError, StoreError
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.remote.body import Read, read_range
 from fileloft_fast.stores.remote.gcs.bodies import RelatedBody
@@ -90,7 +90,7 @@ class GcsObjects:
         """See ``Objects``."""
         try:
             await self._credentials.find()
-        except RemoteUnavailableError as error:
+        except StoreError as error:
             log.warning("Google credentials cannot be had yet", extra=fields(reason=error))
         await self._client.start()
         await self._signer.start()

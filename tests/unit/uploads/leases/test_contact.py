@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-
-import pytest
+from typing import TYPE_CHECKING
 
 from fileloft_fast.uploads.leases.contact import Contact
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
