@@ -25,6 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from benchmarks.peers import Meter, Peer, say
+from tests.clients.commands import tus_js_client, tuspy
+from tests.clients.conftest import Sample
+from tests.proxy import Break, End, Proxy
 from tests.server import Server
 from tests.stores.clouds import CLOUDS, Cloud
 from tests.wire import OCTETS, Wire, render_request
@@ -215,6 +218,44 @@ def _aws(program: str, file: Path, cloud: Cloud) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def clients(run: Run, cloud: Cloud) -> None:
+    """Upload with real clients, each interrupted three times: 1 GiB to S3, 200 MiB elsewhere."""
+    _upload_by_clients(run, "s3", cloud, GIB)
+    for name in ("gcs", "azure"):
+        with CLOUDS[name](run.fresh(name)) as other:
+            _upload_by_clients(run, name, other, 200 * MIB)
+
+
+def _upload_by_clients(run: Run, name: str, cloud: Cloud, size: int) -> None:
+    file = run.folder / f"{size}.bin"
+    if not file.exists():
+        with run.source.open("rb") as whole, file.open("wb") as part:
+            part.write(whole.read(size))
+    sample = Sample(file, _digest(file, size))
+    ends = (End.RESET, End.CLOSE, End.RESET)
+    with Server(run.fresh(f"{name}-spool"), cloud.settings) as server:
+        for client, words in (("tuspy", tuspy()), ("tus-js-client", tus_js_client())):
+            breaks = [Break(at=size * (at + 1) // 4, end=end) for at, end in enumerate(ends)]
+            with Proxy(server.address, breaks=breaks) as proxy:
+                host, port = proxy.address
+                command = words(f"http://{host}:{port}/files/", sample, run.fresh("kept") / "urls")
+                ended = subprocess.run(  # noqa: S603
+                    command, capture_output=True, text=True, check=False
+                )
+                good = (
+                    ended.returncode == 0
+                    and not proxy.breaks
+                    and cloud.sha256(ended.stdout.strip()) == sample.sha256
+                )
+                extra = proxy.passed_up - size
+            run.tell(
+                f"{client}, {size // MIB} MiB to {name}",
+                f"{'equal' if good else ended.stderr[-300:]}, {extra / MIB:.1f} MiB sent twice",
+                "interrupted three times, SHA-256 equal",
+                good=good,
+            )
+
+
 def _digest(source: Path, size: int) -> str:
     digest = hashlib.sha256()
     with source.open("rb") as file:
@@ -230,6 +271,7 @@ WORKS: Final[dict[str, Callable[[Run, Cloud], None]]] = {
     "answer": answer,
     "eight": eight,
     "cost": cost,
+    "clients": clients,
 }
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OWN_EVERY_S: Final = 0.1
+_SPOOL_NAME: Final = "spool.id"  # flush.recovery makes it in every spool
 _CHUNKS: Final = "chunk"
 """Chunk mode's own part of the data directory: a cache, which is thrown away at each start."""
 
@@ -63,14 +64,16 @@ async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncItera
         ending.callback(directory.close)
         ending.callback(engine.close)  # before the directory that its last jobs work in
         await _own(directory, settings.shutdown_timeout_s + 1 if wait else 0)
+        await asyncio.get_running_loop().run_in_executor(None, _check_spool, settings)
         store: AnyStore = directory
         halt = None
         objects = None
         if isinstance(directory, Spool):
-            objects = load_objects(settings, Rate(settings.flush_rate_bytes_per_s))
+            rate = Rate(settings.flush_rate_bytes_per_s)
+            objects = load_objects(settings, rate)
             await objects.start()
             ending.push_async_callback(objects.close)
-            spooled = await _open_spooled(directory, objects, settings)
+            spooled = await _open_spooled(directory, objects, settings, rate)
             ending.push_async_callback(spooled.close)
             store, halt = spooled, spooled.close
         leases = await _open_leases(objects, settings)
@@ -125,7 +128,29 @@ async def _own(directory: FsStore, patience_s: float) -> None:
         log.warning("data directory without locks", extra=fields(error=error))
 
 
-async def _open_spooled(spool: Spool, objects: Objects, settings: Settings) -> SpooledStore:
+def _check_spool(settings: Settings) -> None:
+    """Raise ConfigError where uploads wait to be shipped that these settings would not ship.
+
+    Read as plain files, those that were begun to be shipped have holes. Blocks.
+    """
+    directory = Path(settings.data_dir)
+    if settings.remote and settings.ack is not AckMode.CHUNK:
+        return
+    if (directory / _SPOOL_NAME).exists() and any(directory.glob("*.journal")):
+        raise ConfigError(
+            f"FILELOFT_DATA_DIR: {directory} has uploads on their way to an object store: start in"
+            " another directory, or with that store and FILELOFT_ACK=finish until they are there"
+        )
+    if settings.remote and (left := sum(1 for _ in directory.glob("*.info"))):
+        log.warning(
+            "uploads of another mode lie here: FILELOFT_ACK=chunk neither serves nor ships them",
+            extra=fields(directory=directory, uploads=left),
+        )
+
+
+async def _open_spooled(
+    spool: Spool, objects: Objects, settings: Settings, rate: Rate
+) -> SpooledStore:
     plan = FlushPlan(
         ack=settings.ack,
         prefix=settings.prefix,
@@ -140,7 +165,10 @@ async def _open_spooled(spool: Spool, objects: Objects, settings: Settings) -> S
         ttl_s=_ttl_s(settings),
         expire_finished=settings.expire_finished,
         orphan_age_s=settings.orphan_age_s,
+        listing_s=settings.remote_sweep_interval_s,
         stray_leases=settings.lock is LockMode.STORE,
+        taken=lambda: rate.taken,
+        bucket=f"{settings.backend}:{_bucket(settings)}",
     )
     try:
         return await open_store(spool, objects, plan)
@@ -162,6 +190,11 @@ async def _open_leases(objects: Objects | None, settings: Settings) -> Leases | 
             leases = ObjectLeases(objects, settings.prefix, settings.lock_ttl_s)
     await leases.start()
     return leases
+
+
+def _bucket(settings: Settings) -> str | None:
+    buckets = (settings.s3_bucket, settings.gcs_bucket, settings.azure_container)
+    return dict(zip(("s3", "gcs", "azure"), buckets, strict=True)).get(settings.backend)
 
 
 def _ttl_s(settings: Settings) -> int | None:

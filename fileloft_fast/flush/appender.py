@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -114,7 +115,7 @@ class SpooledAppender:
     async def commit(self) -> UploadInfo:
         """Acknowledge as the mode promises; see ``Appender``."""
         async with self._closing():
-            info = await self._inner.commit()
+            info = replace(await self._inner.commit(), modified_at=time.time())
         try:
             self._dock.arrived(self._shipment, info)
             return await self._mode.committed(self._shipment, info)
@@ -154,7 +155,8 @@ class SpooledAppender:
             self._dock.release(self._shipment)
 
     def _with(self, received: int) -> UploadInfo:
-        return replace(self._info, offset=Offset(self._info.offset + received))
+        offset = Offset(self._info.offset + received)
+        return replace(self._info, offset=offset, modified_at=time.time())
 
     def _arrived(self, received: int) -> None:
         if not self._checked:

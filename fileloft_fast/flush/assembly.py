@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -13,11 +13,13 @@ from fileloft_fast.flush.carrier import Carrier
 from fileloft_fast.flush.checkpoint import Checkpoints
 from fileloft_fast.flush.chunk import ChunkMode
 from fileloft_fast.flush.compress import Compressor
+from fileloft_fast.flush.copies import Copies
 from fileloft_fast.flush.dock import Dock, Squeeze
 from fileloft_fast.flush.flusher import Flusher
 from fileloft_fast.flush.ledger import SpoolLedger
 from fileloft_fast.flush.mode import FinishMode, SpoolMode
 from fileloft_fast.flush.orphans import Orphans
+from fileloft_fast.flush.quarantine import EVERY_SESSION, Quarantine
 from fileloft_fast.flush.record_ledger import RecordLedger
 from fileloft_fast.flush.recovery import Recovery, ensure_owner
 from fileloft_fast.flush.removal import Removal
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 _PARTS_EACH: Final = 3
 """Whole parts that an upload may have waiting: one leaves, one waits, one fills up."""
 
-_SHELF: Final = 64
-"""Files that chunk mode keeps between requests, so that it need not fetch them again."""
+_SHELF_FILES: Final = 1024
+_SHELF_PARTS: Final = 64
+"""What chunk mode keeps of files between requests, so that it need not fetch them again."""
 
 
 class FlushPlan(Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class FlushPlan(Struct, frozen=True, kw_only=True):
 
     *patience_s*: how long a request waits for the store while nothing moves. *zstd_level* and
     *redirect_ttl_s*: 0 is off. *stray_leases*: locks are kept in the bucket, and left there.
+    *bucket*: a name for what *objects* are, by which another one is told from it.
     """
 
     ack: AckMode = AckMode.FINISH
@@ -59,7 +63,12 @@ class FlushPlan(Struct, frozen=True, kw_only=True):
     ttl_s: int | None = None
     expire_finished: bool = False
     orphan_age_s: float = 3600.0
+    listing_s: float = 0.0
+    """In chunk mode: how often the bucket is gone through for expired uploads, at most."""
     stray_leases: bool = False
+    bucket: str = ""
+    taken: Callable[[], int] = lambda: 0
+    """Tells how many bytes the store has been sent: on a slow link, that something moves."""
 
 
 async def open_store(spool: Spool, objects: Objects, plan: FlushPlan) -> SpooledStore:
@@ -74,10 +83,16 @@ async def open_store(spool: Spool, objects: Objects, plan: FlushPlan) -> Spooled
 
 async def _open_shared(spool: Spool, objects: Objects, plan: FlushPlan) -> SpooledStore:
     """Return the store of chunk mode: any replica goes on with any upload."""
-    shelf = Shelf(spool, most=_SHELF, most_bytes=_SHELF * plan.part_bytes)
+    shelf = Shelf(spool, most=_SHELF_FILES, most_bytes=_SHELF_PARTS * plan.part_bytes)
     ledger = RecordLedger(Checkpoints(objects, plan.prefix, clock=time.time), shelf)
     dock = _dock(spool, objects, plan, ledger)
-    mode = ChunkMode(dock, ledger, ttl_s=plan.ttl_s)
+    mode = ChunkMode(
+        dock,
+        ledger,
+        ttl_s=plan.ttl_s,
+        expire_finished=plan.expire_finished,
+        listing_s=plan.listing_s,
+    )
     orphans = Orphans(objects, plan.prefix, owner="", min_age_s=plan.orphan_age_s)
 
     async def sweep() -> int:
@@ -92,21 +107,43 @@ async def _open_owned(spool: Spool, objects: Objects, plan: FlushPlan) -> Spoole
     """Return the store of finish or spool mode: an unfinished upload is this spool's."""
     owner = await ensure_owner(spool)
     orphans = Orphans(objects, plan.prefix, owner=owner, min_age_s=plan.orphan_age_s)
-    ledger = SpoolLedger(spool, objects, prefix=plan.prefix, owner=owner)
+    quarantine = Quarantine()
+    keeps = plan.ack is AckMode.SPOOL
+    copies = Copies(spool.free_bytes) if keeps else None
+    ledger = SpoolLedger(
+        spool,
+        objects,
+        quarantine,
+        prefix=plan.prefix,
+        owner=owner,
+        bucket=plan.bucket,
+        copies=copies,
+    )
 
     def squeeze(upload: UploadId, entries: Sequence[Entry] = (), level: int = 0) -> Compressor:
         level = level or plan.zstd_level or 1
         return Compressor(spool.directory, upload, level, ledger.journal(upload), entries)
 
-    dock = _dock(spool, objects, plan, ledger, squeeze if plan.zstd_level else None)
+    dock = _dock(
+        spool,
+        objects,
+        plan,
+        ledger,
+        squeeze=squeeze if plan.zstd_level else None,
+        quarantine=quarantine,
+    )
+    if copies is not None:
+        copies.serve(dock.flusher)
     removal = Removal(dock, ledger, orphans)
-    kind = SpoolMode if plan.ack is AckMode.SPOOL else FinishMode
+    kind = SpoolMode if keeps else FinishMode
     mode = kind(dock, ledger, removal, ttl_s=plan.ttl_s, expire_finished=plan.expire_finished)
 
     async def sweep() -> int:
         local = {upload: [""] async for upload in spool.names()}
 
-        def known(upload: UploadId) -> Sequence[str] | None:
+        def known(upload: UploadId) -> Container[str] | None:
+            if upload in quarantine:
+                return EVERY_SESSION
             shipment = dock.flusher.shipments.get(upload)
             return local.get(upload) if shipment is None else [shipment.session]
 
@@ -117,11 +154,17 @@ async def _open_owned(spool: Spool, objects: Objects, plan: FlushPlan) -> Spoole
         return swept
 
     await Recovery(dock, mode, ledger, removal, squeeze).run()
-    return SpooledStore(dock, mode, sweep=sweep, redirect_ttl_s=plan.redirect_ttl_s)
+    return SpooledStore(dock, mode, sweep=sweep, redirect_ttl_s=plan.redirect_ttl_s, owner=owner)
 
 
-def _dock(
-    spool: Spool, objects: Objects, plan: FlushPlan, ledger: Ledger, squeeze: Squeeze | None = None
+def _dock(  # noqa: PLR0913 - all there is
+    spool: Spool,
+    objects: Objects,
+    plan: FlushPlan,
+    ledger: Ledger,
+    *,
+    squeeze: Squeeze | None = None,
+    quarantine: Quarantine | None = None,
 ) -> Dock:
     """Return the dock of *spool*, with a flusher that is at work."""
     limits = SpoolLimits(
@@ -134,6 +177,7 @@ def _dock(
         SpoolRoom(limits, spool.free_bytes),
         parts_at_once=plan.parts_at_once,
         patience_s=plan.patience_s,
+        taken=plan.taken,
     )
     return Dock(
         spool,
@@ -143,4 +187,5 @@ def _dock(
         part_bytes=plan.part_bytes,
         max_size=plan.max_size,
         squeeze=squeeze,
+        quarantine=quarantine,
     )

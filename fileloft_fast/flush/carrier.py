@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.dataplane import SYNC_NONE
-from fileloft_fast.errors import ConditionFailedError, SessionLostError
+from fileloft_fast.errors import (
+    ConditionFailedError,
+    RemoteUnavailableError,
+    SessionLostError,
+)
 from fileloft_fast.flush.attributes import ID_NAME, attributes_of
 from fileloft_fast.flush.compress import stored_name
 from fileloft_fast.flush.shipment import (
@@ -18,6 +22,7 @@ from fileloft_fast.flush.shipment import (
     Complete,
     Compress,
     Inquire,
+    Punch,
     PutPart,
     PutWhole,
     Settle,
@@ -39,6 +44,9 @@ log = logging.getLogger(__name__)
 
 _BLOCK_BYTES: Final = 64 * 1024  # of whatever file system: a multiple of its own
 
+_DENIALS: Final = 3
+"""So often, with pauses, a store has to say that it has lost bytes which are nowhere else."""
+
 
 class Carrier:
     """Takes steps for shipments whose source files lie in *spool*."""
@@ -48,6 +56,14 @@ class Carrier:
         self._objects = objects
         self._ledger = ledger
         self._punches = True
+        self._plain: Mapping[type[Step], Callable[[Shipment], Awaitable[None]]] = {
+            PutWhole: self._put_whole,
+            Begin: self._begin,
+            Compress: self._compress,
+            Inquire: self._inquire,
+            Punch: self._give_way,
+            Settle: self._settle,
+        }
 
     async def carry(self, shipment: Shipment, step: Step) -> None:
         """Do *step*; what came of it is in *shipment*. May be cancelled, and tried again.
@@ -55,22 +71,12 @@ class Carrier:
         Raises StoreError where nothing came of it.
         """
         match step:
-            case PutWhole():
-                await self._put_whole(shipment)
-            case Begin():
-                await self._begin(shipment)
             case PutPart():
                 await self._put_part(shipment, step)
-            case Compress():
-                await self._compress(shipment)
             case Complete():
                 await self._complete(shipment, step)
-            case Inquire():
-                await self._inquire(shipment)
-            case Settle():
-                await self._settle(shipment)
             case _:
-                raise AssertionError(f"not a step to be carried out: {step}")
+                await self._plain[type(step)](shipment)
 
     async def _put_whole(self, shipment: Shipment) -> None:
         async with self._source(shipment) as descriptor:
@@ -114,6 +120,8 @@ class Carrier:
                 )
             except SessionLostError:
                 shipment.session_lost = True
+                if shipment.denials:
+                    raise  # it has said so and unsaid it: not again without a pause
                 return
             # To its end: an answer that was heard and is forgotten would be asked for again, and
             # some stores give the same bytes another tag then.
@@ -152,23 +160,57 @@ class Carrier:
                 )
             except SessionLostError:
                 shipment.session_lost = True
+                if shipment.denials:
+                    raise  # it has said so and unsaid it: not again without a pause
                 return
             except ConditionFailedError:
                 head = await self._told(shipment)
         await self._stored(shipment, head)
 
     async def _inquire(self, shipment: Shipment) -> None:
-        """Settle what a lost session means: a lost answer, a new beginning, or a lost upload."""
+        """Settle what a lost session means: a lost answer, a new beginning, or a lost upload.
+
+        Of bytes that nobody else has, the store's word counts when it has said it again and again.
+        """
         head = await self._objects.head(shipment.key)
         if head is not None and _is_ours(shipment, head):
             await self._stored(shipment, head)
+        elif shipment.shipped_end and await self._holds(shipment):
+            shipment.session_lost = False
+            shipment.denials = 1
+            raise RemoteUnavailableError("the store has denied a session that it has")
         elif not shipment.punched_to and not shipment.base.size:
             log.warning("session lost, beginning anew", extra=fields(id=shipment.upload))
             shipment.open("")
         else:
-            log.error("upload lost: the store forgot its parts", extra=fields(id=shipment.upload))
+            shipment.denials += 1
+            if shipment.denials < _DENIALS:
+                raise SessionLostError("the store has forgotten what it took; it is asked again")
             await self._ledger.lose(shipment)
             shipment.lost = True
+
+    async def _holds(self, shipment: Shipment) -> bool:
+        """Whether the session is there, with every part that was acknowledged."""
+        try:
+            held = await self._objects.list_parts(shipment.key, shipment.session)
+        except SessionLostError:
+            return False
+        if self._objects.limits.sequential:
+            size = sum(receipt.size for receipt in held)
+            return shipment.shipped_end <= size <= shipment.ready
+        there = {(receipt.number, receipt.tag) for receipt in held}
+        return there.issuperset((r.number, r.tag) for r in shipment.receipts.values())
+
+    async def _give_way(self, shipment: Shipment) -> None:
+        """Punch what has left and was kept; written down first, or zeros might be sent for it."""
+        shipment.gives_way = False
+        start, end = shipment.punched_to, shipment.punched_to + shipment.copies
+        if start == end or not self._punches:
+            return
+        await unbroken(self._ledger.hole(shipment, end))
+        shipment.punched_to = end
+        async with self._source(shipment) as descriptor:
+            await unbroken(self._punch(shipment, descriptor, start, end))
 
     async def _told(self, shipment: Shipment) -> ObjectHead:
         """Return the object that is there already if it is what was to be made.

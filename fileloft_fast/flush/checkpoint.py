@@ -20,6 +20,7 @@ from fileloft_fast.errors import (
     UploadLockedError,
     UploadNotFoundError,
 )
+from fileloft_fast.flush.attributes import ID_NAME
 from fileloft_fast.flush.record import (
     Record,
     Tail,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RECORD: Final = Attributes(content_type="application/json")
-_TAIL: Final = Attributes()
 
 
 class Version(Struct, frozen=True):
@@ -48,12 +48,14 @@ class Version(Struct, frozen=True):
     tag: str | None
 
 
-def plan_tail(tails: Sequence[Tail], shipped: int, offset: int) -> tuple[tuple[Tail, ...], int]:
-    """Return the tails that stay, and where the one begins that is to be put, up to *offset*.
+def plan_tails(
+    tails: Sequence[Tail], shipped: int, offset: int, most: int
+) -> tuple[tuple[Tail, ...], list[tuple[int, int]]]:
+    """Return the tails that stay, and (start, end) of those that are to be put, up to *offset*.
 
-    A tail that is not larger than what comes after it is put again, joined with that. So each is
-    larger than the next: there are few, and a byte is put a logarithmic number of times where
-    a single tail would be put again with every request.
+    A tail that is less than twice what comes after it is put again, joined with that, if both make
+    no more than *most* bytes. So there are few, and a byte is put a logarithmic number of times
+    where a single tail would be put again with every request.
     """
     kept: list[Tail] = []
     start = shipped
@@ -61,9 +63,9 @@ def plan_tail(tails: Sequence[Tail], shipped: int, offset: int) -> tuple[tuple[T
         if tail.start == start and tail.end <= offset:
             kept.append(tail)
             start = tail.end
-    while kept and start < offset and kept[-1].size <= offset - start:
+    while kept and kept[-1].size < 2 * (offset - start) and offset - kept[-1].start <= most:
         start = kept.pop().start
-    return tuple(kept), start
+    return tuple(kept), [(at, min(at + most, offset)) for at in range(start, offset, most)]
 
 
 def check_record(record: Record) -> None:
@@ -121,7 +123,7 @@ class Checkpoints:
     async def put_tail(self, upload: UploadId, piece: Piece) -> Tail:
         """Put bytes of an upload, which lie at the same place of a file, as a tail."""
         key = tail_key(self.prefix, upload, self.clock())
-        await self.objects.put(key, piece, _TAIL)
+        await self.objects.put(key, piece, Attributes(metadata={ID_NAME: upload}))
         return Tail(key, piece.start, piece.length, piece.crc32c)
 
     async def drop(self, tails: Iterable[Tail]) -> None:

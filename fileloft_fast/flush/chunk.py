@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import re
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
-from fileloft_fast.errors import UploadNotFoundError
-from fileloft_fast.flush.checkpoint import Version, check_record, plan_tail
+from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.flush.checkpoint import Version, check_record, plan_tails
 from fileloft_fast.flush.course import Course
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import RECORD_SUFFIX, Record, RecordState, info_of, record_key
 from fileloft_fast.flush.takeover import Takeover, in_step
 from fileloft_fast.model import UPLOAD_ID_PATTERN, UploadId, UploadInfo
+from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.remote.objects import Piece
 
@@ -27,24 +30,43 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.record_ledger import RecordLedger
     from fileloft_fast.flush.shipment import Shipment
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 _is_upload: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
+
+_TAIL_BYTES: Final = 16 * 1024 * 1024
+"""At most so much is put again because a connection broke."""
 
 
 class ChunkMode:
     """See ``Mode``. The record in the bucket says what counts; files here are a cache of it.
 
     A request that fails leaves the record as it was, and no file. *ttl_s*: see ``info_of``.
+    *expire_finished* and *listing_s*: see ``names``.
     """
 
     guarded: Final = True
 
-    def __init__(self, dock: Dock, ledger: RecordLedger, *, ttl_s: int | None) -> None:
+    def __init__(
+        self,
+        dock: Dock,
+        ledger: RecordLedger,
+        *,
+        ttl_s: int | None,
+        expire_finished: bool = False,
+        listing_s: float = 0.0,
+    ) -> None:
         self._dock = dock
         self._ledger = ledger
         self._checkpoints = ledger.checkpoints
         self._shelf = ledger.shelf
         self._takeover = Takeover(dock.spool, ledger.checkpoints)
         self._ttl_s = ttl_s
+        self._expire_finished = expire_finished
+        self._listing_s = listing_s
+        self._list_at = float("-inf")
 
     async def start(self) -> None:
         """Throw away what an earlier process has left in the directory, which is this mode's."""
@@ -79,8 +101,7 @@ class ChunkMode:
 
     async def opened(self, found: Found) -> SpoolFound:
         """Make the file what the record counts, and the shipment too; see ``Mode``."""
-        if isinstance(found, SpoolFound):
-            return found  # of this very request, which has declared the length
+        assert isinstance(found, RemoteFound), "nothing is known by a file alone"
         upload = found.info.id
         version = Version(found.record, found.tag)
         check_record(found.record)
@@ -96,20 +117,10 @@ class ChunkMode:
         self._dock.flusher.add(self._shipment(found.info, found.record))
         return opened
 
-    async def declared(self, found: SpoolFound) -> SpoolFound:
+    async def declared(self, found: SpoolFound) -> Found:
         """Write the record; or finish the upload, where that was all it lacked; see ``Mode``."""
-        upload, info = found.info.id, found.info
-        if info.complete:
-            await self._finish(self._dock.flusher.shipments[upload], info)
-            return found
-        course = self._ledger.courses[upload]
-        record_info = replace(course.record.info, length=info.length)
-        try:
-            await self._patience().insist(lambda: course.write(info=record_info))
-        except BaseException:
-            await self.abandon(upload)
-            raise
-        return found
+        record, tag = await self._finish(self._dock.shipment(found.info), found.info)
+        return RemoteFound(info_of(record, self._ttl_s), record, tag)
 
     async def committed(self, shipment: Shipment, info: UploadInfo) -> UploadInfo:
         """Return when the record says so; see ``Mode``."""
@@ -126,7 +137,9 @@ class ChunkMode:
 
     async def abandon(self, upload: UploadId) -> None:
         """Forget what this replica has of *upload*: the bucket has what counts."""
-        self._ledger.courses.pop(upload, None)
+        course = self._ledger.courses.pop(upload, None)
+        if course is not None:
+            self._ledger.drop(course.take_outdated())
         shipment = self._dock.flusher.shipments.get(upload)
         if shipment is not None:
             await self._dock.flusher.halt(shipment)
@@ -151,21 +164,39 @@ class ChunkMode:
         return True
 
     async def names(self) -> AsyncIterator[UploadId]:
-        """Go through the records; see ``Mode``."""
+        """Go through the uploads that may have expired; see ``Mode``.
+
+        The bucket is not listed again before *listing_s* have passed: every replica does it, and
+        every record that is named here will be read. A finished upload has its object.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._list_at:
+            return
+        self._list_at = now + self._listing_s
         prefix = self._checkpoints.prefix
-        async for key in self._checkpoints.objects.list_keys(prefix):
-            upload = key[len(prefix) :].removesuffix(RECORD_SUFFIX)
-            if key.endswith(RECORD_SUFFIX) and _is_upload(upload):
-                yield UploadId(upload)
+        finished = ""
+        async for key in self._checkpoints.objects.list_keys(prefix):  # in order: the object first
+            name = key.removeprefix(prefix)
+            upload = name.removesuffix(RECORD_SUFFIX)
+            if name != upload and _is_upload(upload):
+                if self._expire_finished or upload != finished:
+                    yield UploadId(upload)
+            elif _is_upload(name):
+                finished = name
 
     # -- a request's beginning ------------------------------------------------------------------
 
     async def _in_step(self, version: Version, info: UploadInfo) -> SpoolFound | None:
         """Return the file that an earlier request has left, None where it is not the record's."""
         tag = self._shelf.take(info.id)
-        if tag is None or tag != version.tag:
+        if tag is None:
             return None
-        local = await self._dock.spool.load(info.id)
+        try:
+            local = await self._dock.spool.load(info.id)
+        except (UploadNotFoundError, StoreError) as error:
+            # Somebody cleaned up. The upload is there all the same, and so must the answer say.
+            log.warning("file lost", extra=fields(id=info.id, error=error))
+            return None
         if not in_step(version, tag, local):
             return None
         return SpoolFound(info, replace(local, info=info))
@@ -182,43 +213,44 @@ class ChunkMode:
 
     # -- a request's end ------------------------------------------------------------------------
 
-    async def _finish(self, shipment: Shipment, info: UploadInfo) -> None:
+    async def _finish(self, shipment: Shipment, info: UploadInfo) -> tuple[Record, str]:
         """Bring everything into the bucket, the record last; or leave nothing behind here."""
+        course = self._ledger.courses[info.id]
         try:
-            if info.complete:
+            if info.complete:  # the ledger writes the record, and settles the rest
                 await self._dock.flusher.stored(shipment)
-                return  # the ledger has written the record, and settles the rest
-            await self._dock.flusher.drained(shipment, shipment.sendable_end)
-            await self._count(shipment, info)
+                del self._ledger.courses[info.id]
+            else:
+                await self._dock.flusher.drained(shipment, shipment.sendable_end)
+                await self._count(course, shipment, info)
+                await self._let_go(shipment)
         except BaseException as error:
-            course = self._ledger.courses.get(info.id)
             await self.abandon(info.id)
-            if isinstance(error, UploadNotFoundError) and course is not None and course.failure:
+            if isinstance(error, UploadNotFoundError) and course.failure is not None:
                 raise course.failure from error
             raise
-        await self._let_go(shipment)
+        assert course.version.tag is not None
+        return course.record, course.version.tag
 
-    async def _count(self, shipment: Shipment, info: UploadInfo) -> None:
-        """Put what is left over as a tail, and write the record, where anything is new."""
-        course, patience = self._ledger.courses[info.id], self._patience()
+    async def _count(self, course: Course, shipment: Shipment, info: UploadInfo) -> None:
+        """Put what is left over as tails, and write the record, where anything is new."""
         record = course.record
-        if course.version.tag is not None and record.info.offset == info.offset:
+        news = (info.offset, info.length, shipment.shipped_end)
+        if course.version.tag and news == (record.info.offset, record.info.length, record.shipped):
             return
-        tails, start = plan_tail(record.tails, shipment.shipped_end, info.offset)
-        if start < info.offset:
-            tails += (await self._put_tail(info.id, start, info.offset - start, patience),)
-        await patience.insist(lambda: self._ledger.count_parts(shipment, tails))
+        tails, cuts = plan_tails(record.tails, shipment.shipped_end, info.offset, _TAIL_BYTES)
+        for start, end in cuts:
+            tails += (await self._put_tail(info.id, start, end - start),)
+        await self._insist(lambda: self._ledger.count_parts(shipment, tails))
 
-    async def _put_tail(
-        self, upload: UploadId, start: int, length: int, patience: Patience
-    ) -> Tail:
+    async def _put_tail(self, upload: UploadId, start: int, length: int) -> Tail:
         engine, directory = self._dock.spool.engine, self._dock.spool.directory
         try:
             descriptor, _ = await engine.open(directory, upload.encode(), os.O_RDONLY)
             try:
                 sum_ = await engine.checksum(descriptor, start, length, "crc32c")
                 piece = Piece(descriptor, start, length, int.from_bytes(sum_, "big"))
-                return await patience.insist(lambda: self._checkpoints.put_tail(upload, piece))
+                return await self._insist(lambda: self._checkpoints.put_tail(upload, piece))
             finally:
                 await engine.close_file(descriptor, SYNC_NONE)
         except OSError as error:
@@ -226,17 +258,21 @@ class ChunkMode:
 
     async def _let_go(self, shipment: Shipment) -> None:
         """Keep the file for the next request; nothing leaves meanwhile."""
-        upload = shipment.upload
-        await self._dock.flusher.halt(shipment)
-        self._dock.flusher.forget(shipment)
+        upload, flusher = shipment.upload, self._dock.flusher
+        await flusher.halt(shipment)
+        flusher.forget(shipment)
         course = self._ledger.courses.pop(upload)
-        assert course.version.tag is not None
+        record, tag = course.version.record, course.version.tag
         self._ledger.drop(course.take_outdated())
-        size = course.record.info.offset - shipment.punched_to
-        self._shelf.put(upload, course.version.tag, size)
+        if tag is None or shipment.punched_to > record.shipped:
+            # A hole where the record's tails lie: the next request would send zeros.
+            await self._shelf.clear(upload)
+        else:
+            self._shelf.put(upload, tag, record.info.offset - shipment.punched_to)
 
-    def _patience(self) -> Patience:
-        return Patience(self._dock.flusher.patience_s)
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        flusher = self._dock.flusher
+        return await Patience(flusher.patience_s, moved=lambda: flusher.taken).insist(attempt)
 
 
 def _is_owned(record: Record) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -13,6 +14,8 @@ from fileloft_fast.errors import (
     CannotJoinError,
     ConditionFailedError,
     ObjectNotFoundError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
     StoreError,
     UploadNotFoundError,
 )
@@ -22,25 +25,29 @@ from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.flush.ledger import RECORD_ATTRIBUTES
 from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
+from fileloft_fast.flush.retry import Backoff
 from fileloft_fast.model import FileSlice, Offset, UploadInfo
+from fileloft_fast.stores.remote.objects import ABSENT
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.dock import Dock
     from fileloft_fast.flush.download import Downloads
     from fileloft_fast.flush.mode import Mode
     from fileloft_fast.stores.fs.store import FsFound
-    from fileloft_fast.stores.remote.objects import Attributes, ObjectHead
+    from fileloft_fast.stores.remote.objects import Attributes, Condition, ObjectHead
 
 _READ_BYTES: Final = 1024 * 1024
+_JOIN_S: Final = 3600.0  # a store copies a terabyte within minutes to hours
 
 
 class Concatenation:
-    """Makes final uploads of finished ones."""
+    """Makes final uploads of finished ones. *owner*: the spool that may decide about orphans."""
 
-    def __init__(self, dock: Dock, mode: Mode, downloads: Downloads) -> None:
+    def __init__(self, dock: Dock, mode: Mode, downloads: Downloads, *, owner: str) -> None:
         self._dock = dock
         self._mode = mode
         self._downloads = downloads
+        self._owner = owner
 
     async def make(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
         """Make the final upload *info* of *parts*, and acknowledge it; see ``Store``."""
@@ -71,7 +78,7 @@ class Concatenation:
 
     async def _join(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
         """Let the store make the object, then write the record. Raises CannotJoinError."""
-        objects, patience = self._dock.objects, Patience(self._dock.flusher.patience_s)
+        patience = Patience(self._dock.flusher.patience_s)
         sources = [await self._source(part, patience) for part in parts if part.info.length]
         if not sources or len({encoding for _, encoding in sources}) != 1:
             raise CannotJoinError("nothing to join, or not all of a kind")
@@ -79,23 +86,41 @@ class Concatenation:
         size = sum(head.size for head in heads)
         attributes = attributes_of(info, zstd=bool(encoding))
         key = self._dock.key(info.id)
+        # The claim comes first: a session that nothing speaks for may be another program's.
+        claim = Record(info=replace(info, offset=Offset(0)), owner=self._owner)
         record = Record(info=info, state=RecordState.STORED, object_bytes=size, encoding=encoding)
         try:
-            await patience.insist(lambda: self._joined(key, heads, attributes, size))
-            await patience.insist(
-                lambda: objects.put(
-                    record_key(self._dock.prefix, info.id), render_record(record), RECORD_ATTRIBUTES
-                )
-            )
-        except CannotJoinError:
-            raise
-        except ObjectNotFoundError as error:
-            raise UploadNotFoundError("a partial upload was removed meanwhile") from error
-        except BaseException:
+            await patience.insist(lambda: self._write(claim, ABSENT))
+            await self._insist(lambda: self._joined(key, heads, attributes, size))
+            await patience.insist(lambda: self._write(record, None))
+        except BaseException as error:
             with contextlib.suppress(StoreError):
                 await self._unmake(key, info)
+            if isinstance(error, ObjectNotFoundError):
+                raise UploadNotFoundError("a partial upload was removed meanwhile") from error
             raise
         return info
+
+    async def _write(self, record: Record, condition: Condition | None) -> None:
+        key = record_key(self._dock.prefix, record.info.id)
+        with contextlib.suppress(ConditionFailedError):  # written, and the answer was lost
+            await self._dock.objects.put(key, render_record(record), RECORD_ATTRIBUTES, condition)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try as often as a request may, but let each try take as long as terabytes may take."""
+        loop = asyncio.get_running_loop()
+        end, backoff = loop.time() + self._dock.flusher.patience_s, Backoff()
+        while True:
+            try:
+                async with asyncio.timeout(_JOIN_S):
+                    return await attempt()
+            except TimeoutError as error:
+                raise RemoteUnavailableError("the object store takes too long") from error
+            except (RemoteUnavailableError, RemoteRefusedError):
+                wait_s = backoff.next_s()
+                if loop.time() + wait_s >= end:
+                    raise
+                await asyncio.sleep(wait_s)
 
     async def _joined(
         self, key: str, heads: Sequence[ObjectHead], attributes: Attributes, size: int
@@ -110,10 +135,12 @@ class Concatenation:
                 raise
 
     async def _unmake(self, key: str, info: UploadInfo) -> None:
-        """Delete what nobody will hear of, but nobody else's."""
-        head = await self._dock.objects.head(key)
+        """Delete what nobody will hear of, but nobody else's; the claim goes last."""
+        objects = self._dock.objects
+        head = await objects.head(key)
         if head is not None and head.metadata.get(ID_NAME) == info.id:
-            await self._dock.objects.delete(key)
+            await objects.delete(key)
+        await objects.delete(record_key(self._dock.prefix, info.id))
 
     async def _source(self, part: Found, patience: Patience) -> tuple[ObjectHead, str]:
         """Return the object of a finished upload, and its encoding."""

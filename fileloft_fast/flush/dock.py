@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fileloft_fast.flush.compress import Compressor, stored_bound
 from fileloft_fast.flush.parts import plan_part_bytes
+from fileloft_fast.flush.quarantine import Quarantine
 from fileloft_fast.flush.shipment import Shipment
 from fileloft_fast.model import UploadId
 
@@ -24,6 +25,7 @@ class Dock:
 
     *part_bytes*: the size of parts that is wished for. *max_size*: of an upload, 0 for any.
     *squeeze* makes the compressor of a new upload, None where objects are kept as they are.
+    *quarantine*: which uploads are set aside.
     """
 
     def __init__(  # noqa: PLR0913 - what the assembly puts together
@@ -36,11 +38,13 @@ class Dock:
         part_bytes: int,
         max_size: int = 0,
         squeeze: Squeeze | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.spool = spool
         self.objects = objects
         self.flusher = flusher
         self.prefix = prefix
+        self.quarantine = Quarantine() if quarantine is None else quarantine
         self._part_bytes = part_bytes
         self._max_size = max_size
         self._squeeze = squeeze
@@ -58,9 +62,13 @@ class Dock:
         return plan_part_bytes(limits, wanted, None, stored_bound(most) if most else 0)
 
     def shipment(self, info: UploadInfo, *, ships: bool = True) -> Shipment:
-        """Return the shipment of *info*; a new one, which knows its bytes, where there was none."""
+        """Return the shipment of *info*; a new one, which knows its bytes, where there was none.
+
+        Raises StoreError where the upload was set aside.
+        """
         shipment = self.flusher.shipments.get(info.id)
         if shipment is None:
+            self.quarantine.check(info.id)
             squeeze = self._squeeze if ships else None
             compressor = None if squeeze is None else squeeze(info.id)
             shipment = self.new_shipment(info, ships=ships, compressor=compressor)

@@ -28,6 +28,7 @@ class Downloads:
         """See ``Store.read``."""
         if isinstance(found, RemoteFound):
             return await self._open_remote(found, start, length)
+        self._dock.quarantine.check(found.info.id)
         shipment = self._dock.flusher.shipments.get(found.info.id)
         if shipment is not None and shipment.has_holes:
             stored = shipment.stored

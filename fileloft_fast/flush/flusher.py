@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Final
 from fileloft_fast.errors import (
     FileloftError,
     NotStoredError,
+    RemoteRefusedError,
     RemoteUnavailableError,
     ShuttingDownError,
     UploadNotFoundError,
 )
+from fileloft_fast.flush.outage import Outage
 from fileloft_fast.flush.retry import Backoff
-from fileloft_fast.flush.shipment import Compress, PutPart, PutWhole, Shipment, Step, Wait
+from fileloft_fast.flush.shipment import (
+    Complete,
+    Compress,
+    Punch,
+    PutPart,
+    PutWhole,
+    Shipment,
+    Step,
+    Wait,
+)
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -36,9 +47,6 @@ _SMALL_AT_ONCE: Final = 4
 _COMPRESSING_AT_ONCE: Final = 2
 """Each takes a core."""
 
-_OUTAGE_S: Final = 5.0
-"""After a failure of so long, the first success wakes everybody: nobody sits out a long backoff."""
-
 
 class Lane:
     """A bounded number of steps at once; uploads take turns, a step a turn."""
@@ -54,7 +62,7 @@ class Flusher:
     """Ships what it is told of, until it is stopped; failures are tried again for ever.
 
     *parts_at_once* over all uploads. *patience_s*: how long somebody who waits is kept waiting
-    while nothing moves.
+    while nothing moves. *taken* tells how many bytes the store has been sent so far.
     """
 
     def __init__(
@@ -64,17 +72,25 @@ class Flusher:
         *,
         parts_at_once: int,
         patience_s: float,
+        taken: Callable[[], int] = lambda: 0,
     ) -> None:
         self.room = room
         self.shipments: dict[UploadId, Shipment] = {}
         self.patience_s = patience_s
         self._carrier = carrier
+        self._taken = taken
         self._parts = Lane(parts_at_once)
         self._compressing = Lane(_COMPRESSING_AT_ONCE)
         self._small = Lane(parts_at_once * _SMALL_AT_ONCE)
         self._backoffs: dict[UploadId, tuple[Backoff, asyncio.TimerHandle | None]] = {}
-        self._failing_since: float | None = None
+        self._outage = Outage(Backoff, self._probe)
+        self._flying = 0
         self._stopped = False
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the store has been sent."""
+        return self._taken()
 
     # -- what there is to ship ------------------------------------------------------------------
 
@@ -120,6 +136,8 @@ class Flusher:
     async def stop(self) -> None:
         """Stop: what is in flight is cancelled, and the journals say how far it is."""
         self._stopped = True
+        self._outage.close()
+        self.room.close()
         tasks = [task for shipment in self.shipments.values() for task in shipment.tasks]
         for task in tasks:
             task.cancel()
@@ -154,23 +172,38 @@ class Flusher:
     async def until(self, shipment: Shipment, reached: Callable[[], bool]) -> None:
         """Return when *reached* says so; raises what ``stored`` raises."""
         loop = asyncio.get_running_loop()
-        deadline, seen = loop.time() + self.patience_s, shipment.progress
+        deadline, seen = loop.time() + self.patience_s, self._movement(shipment)
         while not reached():
             if shipment.lost:
                 raise UploadNotFoundError("no such upload")
             if self._stopped:
                 raise ShuttingDownError("the server is stopping")
-            if shipment.progress != seen:
-                deadline, seen = loop.time() + self.patience_s, shipment.progress
-            waiter = loop.create_future()
-            shipment.waiters.add(waiter)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await waiter
-            except TimeoutError:
+            late = not await self._changed(shipment, deadline)
+            if self._movement(shipment) != seen:
+                deadline, seen = loop.time() + self.patience_s, self._movement(shipment)
+            elif late:
                 raise NotStoredError("the object store has not taken it yet") from shipment.failure
-            finally:
-                shipment.waiters.discard(waiter)
+
+    async def _changed(self, shipment: Shipment, deadline: float) -> bool:
+        """Wait for news of *shipment*; False where there were none before *deadline*."""
+        waiter = asyncio.get_running_loop().create_future()
+        shipment.waiters.add(waiter)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await waiter
+        except TimeoutError:
+            return False
+        finally:
+            shipment.waiters.discard(waiter)
+        return True
+
+    def _movement(self, shipment: Shipment) -> tuple[int, int]:
+        """Return what grows while the store takes something.
+
+        On a slow link, or while others have their turn, no step of this upload may end for long. A
+        store that takes bytes to refuse them again moves nothing.
+        """
+        return shipment.progress, 0 if shipment.failure else self._taken()
 
     # -- turns ----------------------------------------------------------------------------------
 
@@ -186,14 +219,14 @@ class Flusher:
         self._start(lane)
 
     def _lane(self, step: Step) -> Lane:
-        if isinstance(step, Compress):
+        if isinstance(step, Compress | Punch):
             return self._compressing
-        is_large = isinstance(step, PutPart | PutWhole) and step.length > _SMALL_BYTES
+        is_large = isinstance(step, PutPart | PutWhole | Complete) and step.length > _SMALL_BYTES
         return self._parts if is_large else self._small
 
     def _start(self, lane: Lane) -> None:
         """Give the free places of *lane* to those who stand first."""
-        while lane.free and lane.queue and not self._stopped:
+        while lane.free and lane.queue and self._may_begin(lane):
             shipment = lane.queue.popleft()
             shipment.queued = False
             step = shipment.next_step()
@@ -203,8 +236,18 @@ class Flusher:
                 self._run(shipment, step, lane)
             self._queue(shipment)  # at the end: perhaps another part may go beside this one
 
+    def _may_begin(self, lane: Lane) -> bool:
+        if self._stopped:
+            return False
+        return lane is self._compressing or self._outage.allows(self._flying)
+
+    def _probe(self) -> None:
+        self._start(self._small)
+        self._start(self._parts)
+
     def _run(self, shipment: Shipment, step: Step, lane: Lane) -> None:
         lane.free -= 1
+        self._flying += lane is not self._compressing
         shipment.take(step)
         task = asyncio.get_running_loop().create_task(self._carrier.carry(shipment, step))
         shipment.tasks.add(task)
@@ -214,41 +257,43 @@ class Flusher:
         self, shipment: Shipment, step: Step, lane: Lane, task: asyncio.Task[None]
     ) -> None:
         lane.free += 1
+        self._flying -= lane is not self._compressing
         shipment.tasks.discard(task)
         shipment.give_back(step)
         if not task.cancelled():
             error = task.exception()
-            if error is None:
-                self._on_success(shipment)
-            else:
+            if error is not None:
                 self._on_failure(shipment, error)
+            elif lane is not self._compressing:
+                self._on_success(shipment)
         if shipment.settled or shipment.lost:
             self.forget(shipment)
         else:
             self.wake(shipment)
         self._start(lane)
+        self._probe()  # where the store is away, what waits in the other lane has its turn, too
 
     def _on_success(self, shipment: Shipment) -> None:
         shipment.progress += 1
         shipment.failure = None
         self._calm(shipment)
-        since, self._failing_since = self._failing_since, None
-        if since is not None and asyncio.get_running_loop().time() - since > _OUTAGE_S:
+        if self._outage.worked():
             log.info("object store is back")
             self._rouse(self.shipments.values())
 
     def _on_failure(self, shipment: Shipment, error: BaseException) -> None:
         loop = asyncio.get_running_loop()
+        is_remote = isinstance(error, RemoteUnavailableError | RemoteRefusedError)
+        is_first = is_remote and self._outage.failed(shipment.upload)
         if isinstance(error, RemoteUnavailableError):
-            if self._failing_since is None:
-                self._failing_since = loop.time()
+            if is_first:
                 log.warning("object store fails", extra=fields(id=shipment.upload, error=error))
         elif type(error) is not type(shipment.failure):
             trace = None if isinstance(error, FileloftError) else error
             log.error(
                 "shipment fails", extra=fields(id=shipment.upload, error=error), exc_info=trace
             )
-        shipment.failure = error if isinstance(error, Exception) else None
+        shipment.failure = _without_frames(error)
         if not shipment.resting and not self._stopped:
             shipment.resting = True
             backoff, _ = self._backoffs.get(shipment.upload, (Backoff(), None))
@@ -271,3 +316,9 @@ class Flusher:
             if shipment.resting:
                 self._calm(shipment)
                 self.wake(shipment)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return *error* without what it keeps alive: thousands of uploads may remember theirs."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

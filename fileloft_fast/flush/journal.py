@@ -1,7 +1,9 @@
 """The journal of a shipment: what the store was told and has answered, on disk before it counts.
 
-One entry a line: its CRC-32C, a space, JSON. A crash may tear the last line; whatever does not fit
-its checksum ends the journal there, since what follows was written later and knows of it.
+One entry a line: its CRC-32C, a space, JSON. Each is synced before the next one is written, so that
+a crash can tear the last line and no other. Any other line that is not what was written means that
+entries are missing, and with them the knowledge which bytes have left: nothing is made of such a
+journal.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine, digest_of
+from fileloft_fast.errors import StoreError
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.remote.objects import Receipt
 
@@ -23,12 +26,18 @@ _SUM: Final = 8  # hexadecimal digits
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """The upload is to be shipped as *key*, in parts of *part_bytes*; *zstd* 0: as it is."""
+    """The upload is to be shipped as *key*, in parts of *part_bytes*; *zstd* 0: as it is.
+
+    *keeps*: bytes that have left stay here too, but for those that a ``Hole`` tells of; else each
+    part may be a hole as soon as its entry is written. *bucket*: where the key is, "" not known.
+    """
 
     key: str
     part_bytes: int
     owner: str
     zstd: int = 0
+    keeps: bool = False
+    bucket: str = ""
 
 
 class Session(msgspec.Struct, frozen=True, tag="session"):
@@ -65,6 +74,12 @@ class Completed(msgspec.Struct, frozen=True, tag="completed"):
     tag: str
 
 
+class Hole(msgspec.Struct, frozen=True, tag="hole"):
+    """The first *end* bytes of what is sent are not here any more, or will not be in a moment."""
+
+    end: int
+
+
 class Frame(msgspec.Struct, frozen=True, tag="frame"):
     """Compressed, the upload's first *raw_end* bytes are the file's first *stored_end* bytes."""
 
@@ -76,7 +91,7 @@ class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn"):
     """The upload was removed here while the store was away, which may still have some of it."""
 
 
-Entry: TypeAlias = Begin | Session | Part | Completing | Completed | Frame | Withdrawn
+Entry: TypeAlias = Begin | Session | Part | Completing | Completed | Hole | Frame | Withdrawn
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder[Entry](Entry)
@@ -89,20 +104,40 @@ def render(entry: Entry) -> bytes:
 
 
 def parse(contents: bytes) -> tuple[list[Entry], int]:
-    """Return the entries up to the first line that is torn, and how many bytes they take."""
+    """Return the entries up to a line that a crash has torn, and how many bytes they take.
+
+    Raises StoreError where anything else is wrong: damage, or an entry of a later version.
+    """
     entries: list[Entry] = []
     sound = 0
     while (end := contents.find(b"\n", sound)) >= 0:
-        line = contents[sound:end]
-        text = line[_SUM + 1 :]
-        if line[: _SUM + 1] != _sum(text) + b" ":
+        text = contents[sound + _SUM + 1 : end]
+        if not _fits(contents[sound:end]):
             break
         try:
             entries.append(_DECODER.decode(text))
-        except msgspec.DecodeError:  # an entry of a later version: what it means is not known here
-            break
+        except msgspec.DecodeError as error:
+            raise StoreError(f"the journal is of a newer version: {text[:60]!r}") from error
         sound = end + 1
+    if not _is_torn(contents[sound:]):
+        raise StoreError(f"the journal is damaged in line {len(entries) + 1}")
     return entries, sound
+
+
+def _is_torn(rest: bytes) -> bool:
+    """Whether *rest* is what a crash may have left of one line, or nothing at all.
+
+    Of a line that was not written to its end the end is missing, or there are zeros in its place.
+    One that lacks neither was whole once, and counted.
+    """
+    line, newline, more = rest.partition(b"\n")
+    if more:
+        return False
+    return b"\0" in line if newline else not _fits(line[:-1])
+
+
+def _fits(line: bytes) -> bool:
+    return line[: _SUM + 1] == _sum(line[_SUM + 1 :]) + b" "
 
 
 def _sum(text: bytes) -> bytes:
@@ -112,8 +147,8 @@ def _sum(text: bytes) -> bytes:
 class Journal:
     """The journal file of one upload; it comes into being with the first entry.
 
-    Entries are appended one after another, however many ask at once: a later line that survives a
-    crash without an earlier one would be lost with it. Raises StoreError.
+    Entries are appended and synced one after another, however many ask at once. Raises StoreError;
+    to a journal that cannot be read nothing is added.
     """
 
     def __init__(self, engine: Engine, directory: int, name: bytes, mode: int = 0o600) -> None:
@@ -135,14 +170,14 @@ class Journal:
             except OSError as error:
                 raise store_error(error) from error
 
-    async def append(self, entry: Entry, *, durable: bool = True) -> None:
-        """Write *entry* down; it survives a power cut where *durable* says so.
+    async def append(self, entry: Entry) -> None:
+        """Write *entry* down; it survives a power cut.
 
         One that was cancelled or has failed may be read all the same after a crash, not otherwise.
         """
         async with self._turn:
             try:
-                await self._append(render(entry), durable=durable)
+                await self._append(render(entry))
             except OSError as error:
                 raise store_error(error) from error
 
@@ -169,7 +204,7 @@ class Journal:
         self._torn = self._end != size
         return entries
 
-    async def _append(self, line: bytes, *, durable: bool) -> None:
+    async def _append(self, line: bytes) -> None:
         if self._end is None:
             await self._read()
         await self._settle()
@@ -180,15 +215,13 @@ class Journal:
             )
         if self._end == 0:
             os.close((await self._open(os.O_CREAT | os.O_RDWR))[0])
-        sync = SYNC_NONE
-        if durable:
-            sync = SYNC_DATA if self._named else SYNC_NAME
+        sync = SYNC_DATA if self._named else SYNC_NAME
         # Torn until it is known to be whole: an error or a cancellation may leave any piece of it.
         self._torn = True
         await self._run(self._engine.append(self._directory, self._name, line, self._end, sync))
         self._end += len(line)
         self._torn = False
-        self._named = self._named or durable
+        self._named = True
 
     async def _run(self, job: Future[Any]) -> None:
         """Wait for *job*, which changes the file and goes on where the caller is cancelled."""

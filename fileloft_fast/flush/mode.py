@@ -6,7 +6,9 @@ import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fileloft_fast.errors import UploadNotFoundError
+from msgspec.structs import replace
+
+from fileloft_fast.errors import NotStoredError, UploadNotFoundError
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.flush.record import (
     RECORD_SUFFIX,
@@ -54,7 +56,7 @@ class Mode(Protocol):
     async def opened(self, found: Found) -> SpoolFound:
         """Make ready to append: the spool has the upload's file, of ``info.offset`` bytes."""
 
-    async def declared(self, found: SpoolFound) -> SpoolFound:
+    async def declared(self, found: SpoolFound) -> Found:
         """Promise the length, which the spool knows already."""
 
     async def committed(self, shipment: Shipment, info: UploadInfo) -> UploadInfo:
@@ -118,11 +120,12 @@ class FinishMode:
         A finished upload leaves the spool only after its record is in the bucket, so it is always
         found in one of them.
         """
+        self._dock.quarantine.check(upload)
         try:
             local = await self._dock.spool.load(upload)
         except UploadNotFoundError:
             return await self._load_stored(upload)
-        return SpoolFound(local.info, local)
+        return SpoolFound(self._dated(local.info), local)
 
     async def opened(self, found: Found) -> SpoolFound:
         """See ``Mode``."""
@@ -147,15 +150,21 @@ class FinishMode:
 
     async def confirm(self, found: Found) -> None:
         """Wait until a finished upload is stored; see ``Mode``."""
+        if isinstance(found, RemoteFound) or not found.info.complete:
+            return
         shipment = self._dock.flusher.shipments.get(found.info.id)
-        if isinstance(found, SpoolFound) and found.info.complete and shipment is not None:
+        if shipment is not None:
             await self._dock.flusher.stored(shipment)
+        elif isinstance(await self.load(found.info.id), SpoolFound):
+            raise NotStoredError("the upload is not on its way to the store")
 
     async def remove(self, upload: UploadId) -> bool:
         """Remove what is here, and from the bucket as soon as it answers; see ``Mode``.
 
-        An upload that only the bucket has stays where the store does not answer.
+        An upload that only the bucket has stays where the store does not answer, and one that was
+        set aside until it is not any more.
         """
+        self._dock.quarantine.check(upload)
         shipment = self._dock.flusher.shipments.get(upload)
         if shipment is not None:
             await self._removal.shipment(shipment)
@@ -163,9 +172,10 @@ class FinishMode:
         return await self._ledger.forget(upload) or await self._removal.stored(upload)
 
     async def names(self) -> AsyncIterator[UploadId]:
-        """See ``Mode``."""
+        """See ``Mode``. None that was set aside: it does not expire."""
         async for upload in self._dock.spool.names():
-            yield upload
+            if upload not in self._dock.quarantine:
+                yield upload
         if not self._expire_finished:
             return
         prefix = self._dock.prefix
@@ -174,7 +184,21 @@ class FinishMode:
             if key.endswith(RECORD_SUFFIX) and _is_upload(name):
                 yield UploadId(name)
 
+    def _dated(self, info: UploadInfo) -> UploadInfo:
+        """Return *info* as the record will say it of a finished upload, whose file still changes.
+
+        Every hole that is punched is a change to a file system, and no byte of the upload.
+        """
+        shipment = self._dock.flusher.shipments.get(info.id)
+        if not info.complete or shipment is None:
+            return info
+        at = shipment.info.modified_at
+        expires_at = None if self._ttl_s is None else at + self._ttl_s
+        return replace(info, modified_at=at, expires_at=expires_at)
+
     async def _load_stored(self, upload: UploadId) -> RemoteFound:
+        if upload in self._removal:
+            raise UploadNotFoundError("no such upload")
         fetched = await self._dock.objects.fetch(record_key(self._dock.prefix, upload))
         record = None if fetched is None else parse_record(fetched[0], upload)
         # One that is open belongs to another spool, or to one that was lost.

@@ -3,13 +3,16 @@
 Only what can belong to nobody goes. A session's record is written before the session is opened, so
 one without a record is an orphan, and an open record names the spool that may decide. What a
 replica is about to name in a record is young, and what is younger than *min_age_s* is left alone.
+
+A prefix is ours alone. Where there is none, other programs may use names like ours: 32 hexadecimal
+digits are an MD5 sum, too. What no record speaks for stays there, or says itself whose it is.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Known: TypeAlias = Callable[[UploadId], Collection[str] | None]
+Known: TypeAlias = Callable[[UploadId], Container[str] | None]
 """Names the sessions that a local upload has journalled; None where there is no such upload."""
 
 _UPLOAD: Final = r"(?P<upload>[0-9a-f]{32})"
@@ -40,8 +43,12 @@ _match_lease: Final = re.compile(rf"{_UPLOAD}\.lock").fullmatch
 
 
 class _Lease(msgspec.Struct):
-    """As much of a lease object as matters here."""
+    """What a lease object has; who writes them lies a layer above."""
 
+    owner: str
+    fence: int
+    ttl: float
+    nonce: str
     held: bool
 
 
@@ -67,45 +74,70 @@ class Orphans:
     async def abort_sessions(self, known: Known, now: float) -> int:
         """Abort every session that no upload will go on with; return how many.
 
-        *known* knows of every upload on this spool's disk, at work or not. Raises StoreError where
-        the store fails; what is left is for the next time.
+        *known* knows of every upload on this spool's disk, at work or not. Where one has no such
+        upload and its record says that there is, the record goes after its last session. Raises
+        StoreError where the store fails; what is left is for the next time.
         """
         aborted = 0
+        lost: set[UploadId] = set()
+        left: set[UploadId] = set()
         async for session in self._objects.list_sessions(self._prefix):
             match = _match_object(session.key.removeprefix(self._prefix))
-            if match is None or now - session.created_at <= self._min_age_s:
+            if match is None:
                 continue
             upload = UploadId(match["upload"])
             local = known(upload)
-            if local is None or session.session not in local:
-                aborted += await self._maybe_abort(session, upload, lost=local is None)
+            is_free = local is None or session.session not in local
+            is_old = now - session.created_at > self._min_age_s
+            is_gone = is_free and is_old and await self._maybe_abort(session, upload)
+            aborted += is_gone
+            (lost if is_gone and local is None else left).add(upload)
+        for upload in lost - left:
+            await self._drop_claim(upload)
         return aborted
 
-    async def _maybe_abort(self, session: OpenSession, upload: UploadId, *, lost: bool) -> bool:
-        """Abort *session*, which no upload here names, if nobody else's upload does.
-
-        *lost*: there is no such upload here. If its record says that there is, that goes too, but
-        not where the object is there, which somebody may have been told of.
-        """
+    async def _maybe_abort(self, session: OpenSession, upload: UploadId) -> bool:
+        """Abort *session*, which no upload here names, if nobody else's upload does."""
         try:
             record = await self._read(upload)
         except _UnknownRecordError:
             return False
-        if not _is_orphan(session, record, self._owner):
+        if not self._is_orphan(session, record):
             return False
         await self._objects.abort(session.key, session.session)
         log.info("orphan aborted", extra=fields(id=upload, session=session.session))
-        claimed = record is not None and record.state is RecordState.OPEN and record.owner
-        if lost and claimed and await self._objects.head(session.key) is None:
-            await self._objects.delete(record_key(self._prefix, upload))
         return True
+
+    def _is_orphan(self, session: OpenSession, record: Record | None) -> bool:
+        """Decide about a session that no local upload names."""
+        if record is None:
+            return bool(self._prefix)
+        if record.state is RecordState.STORED:
+            return True
+        if record.owner:
+            return record.owner == self._owner
+        return record.session != session.session  # any replica may go on with the named one
+
+    async def _drop_claim(self, upload: UploadId) -> None:
+        """Delete the record by which this spool claims an upload that it does not have.
+
+        Not where the object is there, which somebody may have been told of.
+        """
+        try:
+            record = await self._read(upload)
+        except _UnknownRecordError:
+            return
+        if record is None or record.state is not RecordState.OPEN or not record.owner:
+            return
+        if record.owner == self._owner and await self._objects.head(self._key(upload)) is None:
+            await self._objects.delete(record_key(self._prefix, upload))
 
     async def withdraw(self, upload: UploadId, sessions: Iterable[str]) -> None:
         """Delete what the bucket has of an upload that was removed here (see ``Withdrawn``).
 
         *sessions* are those that its journal names. May be repeated. Raises StoreError.
         """
-        key = f"{self._prefix}{upload}"
+        key = self._key(upload)
         for session in sessions:
             await self._objects.abort(key, session)
         head = await self._objects.head(key)
@@ -122,7 +154,8 @@ class Orphans:
         """Delete every object beside the uploads that nothing refers to; return how many.
 
         Goes through all keys, and needs to only where there can be such objects: in chunk mode,
-        with leases in the store, and where joins make pieces. Raises StoreError.
+        with leases in the store, and where joins make pieces. Without a prefix each has to tell
+        that it is ours: by a record, by its metadata, by its contents. Raises StoreError.
         """
         leases, self._leases = self._leases, {}
         self._last = None
@@ -139,17 +172,26 @@ class Orphans:
 
     async def _is_stray(self, key: str, leases: dict[str, tuple[str, float]], now: float) -> bool:
         name = key.removeprefix(self._prefix)
-        if match := _match_tail(name):
-            return self._is_old(match, now) and not _names(await self._record(match), key)
-        if match := _match_join(name):
-            return self._is_old(match, now)
+        if match := _match_tail(name) or _match_join(name):
+            return self._is_old(match, now) and await self._is_unnamed(key, match)
         if match := _match_lease(name):
             record = await self._record(match)
-            if record is None:
-                return await self._is_idle(key, leases, now, done=False)
-            if record.state is RecordState.STORED:
-                return await self._is_idle(key, leases, now, done=True)
+            if record is None or record.state is RecordState.STORED:
+                return await self._is_idle(key, leases, now, done=record is not None)
         return False
+
+    async def _is_unnamed(self, key: str, match: re.Match[str]) -> bool:
+        """Whether an upload of ours has left this tail, or piece of a join, and goes without it."""
+        record = await self._record(match)
+        if record is not None:
+            return not any(tail.key == key for tail in record.tails)
+        if self._prefix:
+            return True
+        head = await self._objects.head(key)
+        return head is not None and head.metadata.get(ID_NAME) == match["upload"]
+
+    def _key(self, upload: UploadId) -> str:
+        return f"{self._prefix}{upload}"
 
     def _is_old(self, match: re.Match[str], now: float) -> bool:
         return now - int(match["born"], 16) > self._min_age_s
@@ -157,15 +199,19 @@ class Orphans:
     async def _is_idle(
         self, key: str, leases: dict[str, tuple[str, float]], now: float, *, done: bool
     ) -> bool:
-        """Return whether nobody holds a lease. Of an upload that is done, it may say so itself."""
+        """Return whether this is a lease that nobody holds.
+
+        Of an upload that is done, it may say so itself.
+        """
         found = await self._objects.fetch(key)
-        if found is None:
+        lease = None if found is None else _maybe_lease(found[0])
+        if found is None or lease is None:
             return False
-        contents, tag = found
+        tag = found[1]
         seen_tag, since = leases.get(key, (tag, now))
         if seen_tag != tag:
             since = now
-        if now - since > self._min_age_s or (done and _is_released(contents)):
+        if now - since > self._min_age_s or (done and not lease.held):
             return True
         self._leases[key] = (tag, since)
         return False
@@ -191,21 +237,9 @@ class Orphans:
         return record
 
 
-def _is_orphan(session: OpenSession, record: Record | None, owner: str) -> bool:
-    """Decide about a session that no local upload names."""
-    if record is None or record.state is RecordState.STORED:
-        return True
-    if record.owner:
-        return record.owner == owner
-    return record.session != session.session  # any replica may go on with the one that is named
-
-
-def _is_released(contents: bytes) -> bool:
+def _maybe_lease(contents: bytes) -> _Lease | None:
+    """Return the lease, None where another program keeps an object of such a name."""
     try:
-        return not msgspec.json.decode(contents, type=_Lease).held
+        return msgspec.json.decode(contents, type=_Lease)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-
-
-def _names(record: Record | None, key: str) -> bool:
-    return record is not None and any(tail.key == key for tail in record.tails)
+        return None

@@ -32,6 +32,8 @@ class Rate:
         self._sleep = sleep
         self._paid_until = float("-inf")
         self._turn = asyncio.Lock()
+        self.taken = 0
+        """Bytes that were let through so far."""
 
     async def take(self, size: int) -> None:
         """Wait until *size* more bytes may be sent; at once where the rate is 0 (no limit).
@@ -39,12 +41,14 @@ class Rate:
         A wait that is cancelled has taken nothing.
         """
         if not self._bytes_per_s:
+            self.taken += size
             return
         async with self._turn:
             while (wait_s := self._paid_until - self._now()) > 0:
                 await self._sleep(wait_s)
             start = max(self._paid_until, self._now() - _CREDIT_S)
             self._paid_until = start + size / self._bytes_per_s
+            self.taken += size
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() if self._clock is None else self._clock()

@@ -79,6 +79,9 @@ class RecordLedger:
                 log.info("parts not noted yet", extra=fields(id=shipment.upload, error=error))
         return True
 
+    async def hole(self, shipment: Shipment, end: int) -> None:
+        """See ``Ledger``: the record counts no bytes of this file."""
+
     async def completing(self, shipment: Shipment, crc32c: int) -> None:
         """See ``Ledger``: whoever goes on asks for the object first."""
 
@@ -96,8 +99,7 @@ class RecordLedger:
         self.drop(self._course(shipment).take_outdated())
 
     async def settle(self, shipment: Shipment) -> None:
-        """Remove what is left here."""
-        self.courses.pop(shipment.upload, None)
+        """Remove the file; the request, which may still be about to end, has the course."""
         await self.shelf.clear(shipment.upload)
 
     async def lose(self, shipment: Shipment) -> None:

@@ -21,6 +21,7 @@ from fileloft_fast.flush.journal import (
     Completing,
     Entry,
     Frame,
+    Hole,
     Part,
     Session,
     Withdrawn,
@@ -51,12 +52,13 @@ class Memory(Struct):
     begin: Begin | None = None
     sessions: list[str] = []
     parts: dict[int, Part] = {}
+    hole_end: int = 0
     frame: Frame | None = None
     completed: Completed | None = None
     withdrawn: bool = False
 
 
-def remember(entries: Sequence[Entry]) -> Memory:
+def remember(entries: Sequence[Entry]) -> Memory:  # noqa: C901 - a case for each
     """Return what *entries* amount to: of what a new session replaces nothing is left."""
     memory = Memory()
     for entry in entries:
@@ -68,6 +70,8 @@ def remember(entries: Sequence[Entry]) -> Memory:
                 memory.parts = {}
             case Part():
                 memory.parts[entry.number] = entry
+            case Hole():
+                memory.hole_end = max(memory.hole_end, entry.end)
             case Frame():
                 memory.frame = entry
             case Completed():
@@ -115,7 +119,7 @@ class Recovery:
     async def run(self) -> int:
         """Ship every upload that is not where it is to be kept; return how many these are.
 
-        An upload that cannot be read is logged and left alone. Raises OSError.
+        One of which it is not known for sure what has left is set aside. Raises OSError.
         """
         loop = asyncio.get_running_loop()
         names = await loop.run_in_executor(None, os.listdir, self._dock.spool.directory)
@@ -124,10 +128,18 @@ class Recovery:
             try:
                 await self._recover(upload, has_info=upload in uploads, noted=upload in journals)
             except (StoreError, TooLargeError) as error:
-                log.error(  # noqa: TRY400 - what is wrong is a file, not the program
-                    "upload not recovered", extra=fields(id=upload, error=error)
-                )
+                await self._set_aside(upload, error)
         return len(self._dock.flusher.shipments)
+
+    async def _set_aside(self, upload: UploadId, reason: Exception) -> None:
+        """Touch nothing of *upload* any more."""
+        flusher = self._dock.flusher
+        shipment = flusher.shipments.get(upload)
+        if shipment is not None:
+            await flusher.halt(shipment)
+            flusher.forget(shipment)
+        self._ledger.close(upload)
+        self._dock.quarantine.add(upload, reason)
 
     async def _recover(self, upload: UploadId, *, has_info: bool, noted: bool) -> None:
         entries = await self._ledger.journal(upload).read() if noted else []
@@ -151,6 +163,7 @@ class Recovery:
 
     async def _go_on(self, found: FsFound, memory: Memory, entries: Sequence[Entry]) -> None:
         upload = found.info.id
+        self._check_place(upload, memory.begin)
         if memory.begin is None and memory.frame is None:
             self._ledger.close(upload)
             shipment = self._dock.shipment(found.info, ships=self._mode.ships(found.info))
@@ -159,6 +172,8 @@ class Recovery:
         else:
             shipment = self._restored(found, memory, entries)
             found = await self._reconciled(found, shipment)
+            if memory.begin is not None:
+                await self._ledger.resume(shipment)
             shipment.arrive(found.info)
             shipment.asked = found.info.complete
             if memory.completed is not None:
@@ -168,6 +183,18 @@ class Recovery:
             self._dock.flusher.add(shipment)
         if found.info.concat is Concat.FINAL and not found.info.complete:
             await self._mode.remove(upload)  # whoever put it together was never told of it
+
+    def _check_place(self, upload: UploadId, begin: Begin | None) -> None:
+        """Raise StoreError where the upload was begun elsewhere: its session is not here."""
+        if begin is None:
+            return
+        there, here = (begin.bucket, begin.key), (self._ledger.bucket, self._dock.key(upload))
+        if begin.key != here[1] or (all((there[0], here[0])) and there[0] != here[0]):
+            raise StoreError(
+                f"it was begun as {' '.join(there).strip()}, and would go on as"
+                f" {' '.join(here).strip()}: set FILELOFT_S3_BUCKET and FILELOFT_S3_PREFIX, or"
+                " those of GCS or Azure, to what they were"
+            )
 
     def _restored(self, found: FsFound, memory: Memory, entries: Sequence[Entry]) -> Shipment:
         """Return the shipment that the journal describes, without the upload's bytes."""
@@ -182,7 +209,8 @@ class Recovery:
         shipment.restore(memory.begin.part_bytes, session)
         for part in memory.parts.values():
             shipment.accept(part.receipt)
-        shipment.punched_to = shipment.shipped_end
+        shipment.keeps = memory.begin.keeps
+        shipment.punched_to = memory.hole_end if shipment.keeps else shipment.shipped_end
         if compressor is not None:
             shipment.raw_punched_to = compressor.raw_end
         return shipment
@@ -193,6 +221,10 @@ class Recovery:
         shipment.forget_from(end)
         if found.info.offset == end:
             return found
+        if shipment.keeps and shipment.compressor is None:
+            # What has left is here no more, and from now on the size will not tell that.
+            await self._ledger.hole(shipment, end)
+            shipment.punched_to = end
         found = replace(found, info=replace(found.info, offset=end))
         if found.marked:
             await self._dock.spool.cut(found)

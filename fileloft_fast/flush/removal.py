@@ -38,6 +38,10 @@ class Removal:
         self._orphans = orphans
         self._withdrawn: dict[UploadId, tuple[str, ...]] = {}
 
+    def __contains__(self, upload: UploadId) -> bool:
+        """Whether *upload* was removed, although the bucket may still have something of it."""
+        return upload in self._withdrawn
+
     async def shipment(self, shipment: Shipment) -> None:
         """Remove an upload that is on its way."""
         flusher, upload = self._dock.flusher, shipment.upload
@@ -61,12 +65,17 @@ class Removal:
         self._withdrawn[upload] = tuple(filter(None, sessions))
 
     async def clean(self) -> int:
-        """Take out of the bucket what was removed here; return how many uploads that were."""
-        cleaned = 0
+        """Take out of the bucket what was removed here; return how many uploads that were.
+
+        One that the store refuses is logged, and left for the next time.
+        """
+        before = len(self._withdrawn)
         for upload in tuple(self._withdrawn):
-            await self._clean(upload)
-            cleaned += 1
-        return cleaned
+            try:
+                await self._clean(upload)
+            except StoreError as error:
+                log.warning("left for the sweeper", extra=fields(id=upload, error=error))
+        return before - len(self._withdrawn)
 
     async def stored(self, upload: UploadId) -> bool:
         """Remove an upload that only the bucket has; False where it has none."""

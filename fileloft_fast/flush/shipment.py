@@ -58,11 +58,15 @@ class Inquire(Struct, frozen=True):
     """The store no longer knows the session: find out whether the object is there."""
 
 
+class Punch(Struct, frozen=True):
+    """Give the room of bytes back that have left."""
+
+
 class Settle(Struct, frozen=True):
     """The object is there: write that down in the bucket, and leave the spool."""
 
 
-Step: TypeAlias = Wait | PutWhole | Begin | Compress | PutPart | Complete | Inquire | Settle
+Step: TypeAlias = Wait | PutWhole | Begin | Compress | PutPart | Complete | Inquire | Punch | Settle
 
 WAIT: Final = Wait()
 
@@ -76,11 +80,11 @@ class Shipment:
     """
 
     __slots__ = (
-        "_limits", "_plan", "_shipped", "asked", "base", "begun", "busy",
-        "compressing", "compressor", "counted", "crc32c", "ended", "failure", "halted", "info",
-        "kept", "key", "lost", "part_bytes", "progress", "punched_to", "queued", "raw_punched_to",
-        "ready", "receipts", "resting", "session", "session_lost", "settled", "ships", "stored",
-        "taken", "tasks", "waiters",
+        "_limits", "_plan", "_shipped", "asked", "base", "begun", "busy", "compressing",
+        "compressor", "counted", "crc32c", "denials", "ended", "failure", "gives_way", "halted",
+        "info", "keeps", "kept", "key", "lost", "part_bytes", "progress", "punched_to", "queued",
+        "raw_punched_to", "ready", "receipts", "resting", "session", "session_lost", "settled",
+        "ships", "stored", "taken", "tasks", "waiters",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - what the dock puts together
@@ -115,6 +119,8 @@ class Shipment:
         self.busy = False
         """Whether a step is in flight that suffers no other."""
         self.session_lost = False
+        self.denials = 0
+        """How often the store has denied, since it took something, what it had taken."""
         self.stored: ObjectHead | None = None
         self.settled = False
         self.lost = False
@@ -123,6 +129,10 @@ class Shipment:
         """Whether the last try failed and the next one is not due yet."""
         self.punched_to = 0
         """Bytes of the source that are holes."""
+        self.keeps = False
+        """Whether the journal tells of holes, so that bytes which have left may stay here too."""
+        self.gives_way = False
+        """Whether those are to be punched now."""
         self.kept = False
         """Whether the source may get no more holes: somebody reads it."""
         self.asked = False
@@ -131,14 +141,12 @@ class Shipment:
         """Of the whole, once it was told to the store."""
         self.progress = 0
         """Grows with every step that the store has taken."""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.queued = False
         self.counted = 0
         self.tasks: set[asyncio.Task[None]] = set()
         self.waiters: set[asyncio.Future[None]] = set()
-        self._limits = limits
-        self._plan = plan
-        self._shipped = 0
+        self._limits, self._plan, self._shipped = limits, plan, 0
 
     @property
     def upload(self) -> UploadId:
@@ -173,12 +181,14 @@ class Shipment:
         """Begin with a new session: of an earlier one nothing is left."""
         self.session = session
         self.session_lost = False
+        self.denials = 0
         self.receipts.clear()
         self.base = Receipt(0, 0, "", 0)
         self._shipped = 0
 
     def accept(self, receipt: Receipt) -> None:
         """The store has a part."""
+        self.denials = 0
         self.receipts[receipt.number] = receipt
         while self._shipped + 1 in self.receipts:
             self._shipped += 1
@@ -251,6 +261,14 @@ class Shipment:
         return left if self.compressor is None else left + self._raw_backlog(self.compressor)
 
     @property
+    def copies(self) -> int:
+        """Bytes that have left and are here all the same, but might be punched."""
+        read = self.kept and self.compressor is None
+        if read or self.stored is not None or self.lost or self.session_lost:
+            return 0
+        return max(0, self.shipped_end - self.punched_to)
+
+    @property
     def zstd(self) -> int:
         """The level at which it is compressed, 0 where it is not."""
         return 0 if self.compressor is None else self.compressor.level
@@ -265,7 +283,8 @@ class Shipment:
         """Whether nobody would miss it: nothing was begun, and there is nothing to ship."""
         if not self.ships:
             return True
-        return not (self.begun or self.asked or self.ended or self.tasks or self.backlog)
+        known = self.begun or self.asked or self.ended or self.fixed_end
+        return not (known or self.tasks or self.backlog)
 
     @property
     def fits_one(self) -> bool:
@@ -283,6 +302,8 @@ class Shipment:
         return self._next_of_bytes()
 
     def _next_of_bytes(self) -> Step:
+        if self.gives_way and self.copies:
+            return Punch()
         if self._may_compress():
             return Compress()
         if self.fits_one and self.ships:

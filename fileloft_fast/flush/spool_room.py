@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from fileloft_fast.errors import ShuttingDownError, UploadNotFoundError
+
 if TYPE_CHECKING:
     from fileloft_fast.flush.shipment import Shipment
 
@@ -40,6 +42,9 @@ class SpoolRoom:
         self._free_bytes = free_bytes
         self._backlog = 0
         self._waiters: set[asyncio.Future[None]] = set()
+        self._closed = False
+        self.make_room: Callable[[], Awaitable[None]] | None = None
+        """Frees what is kept for safety's sake; asked before anybody has to wait."""
 
     @property
     def backlog(self) -> int:
@@ -52,13 +57,21 @@ class SpoolRoom:
         shipment.counted = now
         self._backlog += now - before
         if now < before:
-            for waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._wake()
+
+    def close(self) -> None:
+        """Let nobody wait any longer: nothing will leave."""
+        self._closed = True
+        self._wake()
 
     async def wait(self, shipment: Shipment) -> None:
-        """Return when the client of *shipment* may send more."""
+        """Return when the client of *shipment* may send more.
+
+        Raises UploadNotFoundError where it is lost, and ShuttingDownError after ``close``.
+        """
         while await self._is_full(shipment):
+            if self._closed:
+                raise ShuttingDownError("the server is stopping")
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -68,10 +81,19 @@ class SpoolRoom:
             finally:
                 self._waiters.discard(waiter)
 
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
     async def _is_full(self, shipment: Shipment) -> bool:
+        if shipment.lost:
+            raise UploadNotFoundError("no such upload")
         backlog, limits = shipment.backlog, self.limits
         if not backlog:
             return False
+        if self.make_room is not None:
+            await self.make_room()
         if limits.parts_each and backlog >= limits.parts_each * shipment.part_bytes:
             return True
         if limits.spool_max_bytes and self._backlog >= limits.spool_max_bytes:

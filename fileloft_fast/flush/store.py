@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from fileloft_fast.dataplane import SYNC_NONE
 from fileloft_fast.flush.appender import FullAppender, SpooledAppender
 from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
@@ -21,7 +26,8 @@ class SpooledStore:
     """A ``Store``: the spool takes the bytes, the flusher ships them, *mode* says what is promised.
 
     *sweep* takes away what belongs to no upload, and *redirect_ttl_s* is how long a URL is good by
-    which clients get objects from the bucket themselves; 0 for none.
+    which clients get objects from the bucket themselves; 0 for none. *owner* names the spool where
+    unfinished uploads are this spool's.
     """
 
     def __init__(
@@ -31,12 +37,13 @@ class SpooledStore:
         *,
         sweep: Callable[[], Awaitable[int]],
         redirect_ttl_s: int = 0,
+        owner: str = "",
     ) -> None:
         self._dock = dock
         self._spool = dock.spool
         self._mode = mode
         self._downloads = Downloads(dock, mode)
-        self._concatenation = Concatenation(dock, mode, self._downloads)
+        self._concatenation = Concatenation(dock, mode, self._downloads, owner=owner)
         self._sweep = sweep
         self._redirect_ttl_s = redirect_ttl_s
 
@@ -69,6 +76,8 @@ class SpooledStore:
         self._dock.plan(length)
         opened = await self._mode.opened(found)
         local = await self._spool.declare_length(opened.local, length)
+        if local.info.complete and self._spool.promised(local.info) != SYNC_NONE:
+            await self._spool.append(local, b"")  # syncs what earlier requests did not have to
         # Also where no bytes follow: the length alone may make the upload complete.
         shipment = self._dock.shipment(local.info, ships=self._mode.ships(local.info))
         self._dock.arrived(shipment, local.info)
@@ -81,9 +90,11 @@ class SpooledStore:
             await self._mode.confirm(found)
             return found.info
         opened, shipment = await self._opened(found)
-        try:
+        async with self._discarding(shipment):
             await self._dock.flusher.room_for(shipment)
             info = await self._spool.append(opened.local, body)
+        info = replace(info, modified_at=time.time())
+        try:
             self._dock.arrived(shipment, info)
             return await self._mode.committed(shipment, info)
         finally:
@@ -96,7 +107,8 @@ class SpooledStore:
         if found.info.complete:
             return FullAppender(self._mode, found)
         opened, shipment = await self._opened(found)
-        inner = await self._spool.open(opened.local, checked=checked, algorithm=algorithm)
+        async with self._discarding(shipment):
+            inner = await self._spool.open(opened.local, checked=checked, algorithm=algorithm)
         return SpooledAppender(
             self._dock, self._mode, shipment, opened.info, inner, checked=checked
         )
@@ -137,6 +149,16 @@ class SpooledStore:
     async def tidy(self) -> int:
         """See ``Store``."""
         return await self._spool.tidy() + await self._sweep()
+
+    @asynccontextmanager
+    async def _discarding(self, shipment: Shipment) -> AsyncIterator[None]:
+        """Let go of *shipment* where nothing comes of the request."""
+        try:
+            yield
+        except BaseException:
+            await self._mode.discarded(shipment)
+            self._dock.release(shipment)
+            raise
 
     async def _opened(self, found: Found) -> tuple[SpoolFound, Shipment]:
         opened = await self._mode.opened(found)

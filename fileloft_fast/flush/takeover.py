@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from fileloft_fast.stores.fs.store import FsFound
 
 
-def in_step(version: Version, known_tag: str | None, local: FsFound | None) -> bool:
-    """Whether a file that was left by the version *known_tag* holds what *version* counts.
+def in_step(version: Version, tag: str, local: FsFound) -> bool:
+    """Whether the file *local*, which the version *tag* left, holds what *version* counts.
 
     One of another version has holes where this one's tails may begin, so nothing of it is kept.
     """
-    if local is None or known_tag is None or known_tag != version.tag:
+    if tag != version.tag or local.marked:
         return False
-    return local.info.offset == version.record.info.offset and not local.marked
+    return local.info.offset == version.record.info.offset
 
 
 class Takeover:

@@ -106,7 +106,7 @@ def test_a_second_server_takes_over_when_the_first_one_has_ended(tmp_path: Path)
             assert wire.wait_readable(5)
             a.terminate()
             with Server(tmp_path) as b:
-                assert not a.running
+                eventually(lambda: not a.running, within_s=1.0)  # the directory is its last act
                 assert Endpoint(b).offset(upload) == 20_000_000
 
 

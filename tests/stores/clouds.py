@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -82,6 +82,14 @@ class S3Cloud:
 
     def __init__(self, directory: Path) -> None:
         self._weed = SeaweedFS(directory)
+        self._client = botocore.session.Session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(s3={"addressing_style": "path"}),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +110,7 @@ class S3Cloud:
 
     def sha256(self, upload: str) -> str:
         try:
-            found = self._client().get_object(Bucket=self._weed.bucket, Key=key_of(upload))
+            found = self._client.get_object(Bucket=self._weed.bucket, Key=key_of(upload))
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchKey":
                 raise
@@ -115,7 +123,7 @@ class S3Cloud:
 
     def look(self, key: str) -> Kept | None:
         try:
-            found = self._client().get_object(Bucket=self._weed.bucket, Key=key)
+            found = self._client.get_object(Bucket=self._weed.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchKey":
                 raise
@@ -131,31 +139,22 @@ class S3Cloud:
         )
 
     def put(self, key: str, content: bytes) -> None:
-        self._client().put_object(Bucket=self._weed.bucket, Key=key, Body=content)
+        self._client.put_object(Bucket=self._weed.bucket, Key=key, Body=content)
 
     def sessions(self) -> list[str]:
-        found = self._client().list_multipart_uploads(Bucket=self._weed.bucket)
+        found = self._client.list_multipart_uploads(Bucket=self._weed.bucket)
         return [each["Key"] for each in found.get("Uploads", [])]
 
     def keys(self) -> list[str]:
-        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._weed.bucket)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._weed.bucket)
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
     def kill(self) -> None:
+        self._client.close()  # it connects again by itself
         self._weed.kill()
 
     def restart(self) -> None:
         self._weed.restart()
-
-    def _client(self) -> Any:
-        return botocore.session.Session().create_client(
-            "s3",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            config=Config(s3={"addressing_style": "path"}),
-        )
 
 
 class GcsCloud:

@@ -74,7 +74,8 @@ def judge(sender: Sender, server: Server, cloud: Cloud, seen: Round) -> None:
     sender.address = server.address
     promised = sender.acknowledged
     try:
-        offset = eventually(lambda: look(sender), within_s=_PATIENCE_S)[0]
+        eventually(lambda: is_known(sender), within_s=_PATIENCE_S)
+        offset = sender.acknowledged
         assert offset >= promised, f"{promised} acknowledged, {offset} there"
         sender.finish(interruptions=20)
         wanted = hashlib.sha256(sender.content).hexdigest()
@@ -85,13 +86,14 @@ def judge(sender: Sender, server: Server, cloud: Cloud, seen: Round) -> None:
         sender.close()
 
 
-def look(sender: Sender) -> tuple[int] | None:
-    """Return the offset; None where the server asks to be tried again."""
+def is_known(sender: Sender) -> bool:
+    """Whether the server tells the offset; it may ask to be tried again."""
     try:
-        return (sender.look(),)
+        sender.look()
     except INTERRUPTIONS:
         sender.close()
-        return None
+        return False
+    return True
 
 
 def sweep(spool: Path, settings: Mapping[str, str], cloud: Cloud) -> list[str]:

@@ -63,15 +63,21 @@ class Traveller(threading.Thread):
                     sender.create()
                 while not sender.complete:
                     sender.send()
+                    if self._dice.random() < 0.3:
+                        self._move(sender)
             except INTERRUPTIONS:
-                sender.close()
                 sender.interruptions += 1
                 assert sender.interruptions < 200, "interrupted too often"
-                to = self._dice.choice(self._proxies).address
-                self.moves += to != sender.address
-                sender.address = to
+                self._move(sender)
         sender.close()
         return sender
+
+    def _move(self, sender: Sender) -> None:
+        """Go on at any replica, by a new connection."""
+        sender.close()
+        to = self._dice.choice(self._proxies).address
+        self.moves += to != sender.address
+        sender.address = to
 
 
 def fates(seed: str, count: int) -> list[Fate]:
@@ -80,8 +86,9 @@ def fates(seed: str, count: int) -> list[Fate]:
     found: list[Fate] = []
     for _ in range(count):
         end = dice.choice([End.RESET, End.CLOSE])
-        cut = Fate(up=Course(after=dice.randrange(200, 8 * MIB), end=end))
-        found.append(cut if dice.random() < 0.6 else Fate())
+        after = int(200 * (40_000 ** dice.random()))  # 200 bytes to 8 MB, as many of each magnitude
+        cut = Fate(up=Course(after=after, end=end))
+        found.append(cut if dice.random() < 0.7 else Fate())
     return found
 
 

@@ -114,6 +114,24 @@ class Replica:
         cut: bool = False,
     ) -> int:
         """PATCH; return the new offset. *cut*: the connection ends behind *body*."""
+        try:
+            return await self._patch(upload, offset, body, length, pieces, checked=checked, cut=cut)
+        except Exception:
+            assert upload not in self.flusher.shipments, "a request that failed goes on"
+            assert upload not in self.ledger.courses
+            raise
+
+    async def _patch(
+        self,
+        upload: UploadId,
+        offset: int,
+        body: bytes,
+        length: int | None,
+        pieces: int,
+        *,
+        checked: bool,
+        cut: bool,
+    ) -> int:
         found = await self.store.load(upload)
         if found.info.offset != offset:
             raise OffsetConflictError(expected=found.info.offset, got=offset)

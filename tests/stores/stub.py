@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -55,7 +56,7 @@ class Stub:
     ``asked`` are the requests that came whole.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.script = script
         stub = self
@@ -68,7 +69,11 @@ class Stub:
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         host, port = self._server.server_address[:2]
-        self.url = f"http://{host!s}:{port}"
+        self.url = f"{'https' if tls else 'http'}://{host!s}:{port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -136,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except (ConnectionError, _ResetError):
+        except (ConnectionError, ssl.SSLError, _ResetError):
             self.close_connection = True
 
     def __getattr__(self, name: str) -> Callable[[], None]:

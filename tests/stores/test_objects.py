@@ -16,6 +16,7 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.stores.remote.objects import (
     ABSENT,
+    MOST_FETCHED,
     Condition,
     Objects,
 )
@@ -43,6 +44,19 @@ def test_what_was_put_is_fetched_under_the_tag_that_put_returned(backend: Backen
         head = await objects.head(key)
         assert head is not None
         assert (head.key, head.size, head.tag) == (key, 17, put.tag)
+
+    backend.play(scene)
+
+
+def test_of_a_large_object_no_more_is_fetched_than_fits_into_memory(backend: Backend) -> None:
+    async def scene(objects: Objects) -> None:
+        key = fresh_key()
+        content = bytes(MOST_FETCHED) + b"more"
+        put = await objects.put(key, content, PLAIN)
+        found = await objects.fetch(key)
+        assert found is not None
+        assert len(found[0]) == MOST_FETCHED
+        assert found[1] == put.tag
 
     backend.play(scene)
 

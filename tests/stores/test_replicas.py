@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+import fileloft_fast.flush.chunk
 from fileloft_fast.errors import (
     NotStoredError,
     RemoteUnavailableError,
@@ -17,6 +18,7 @@ from fileloft_fast.errors import (
     UploadLockedError,
     UploadNotFoundError,
 )
+from fileloft_fast.flush.chunk import ChunkMode
 from fileloft_fast.flush.record import Record, RecordState, parse_record, record_key, render_record
 from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.remote.objects import Attributes
@@ -71,6 +73,12 @@ async def settled(replica: Replica) -> None:
         await asyncio.wait(tuple(replica.ledger._dropping))
 
 
+async def settle_parts(replica: Replica) -> None:
+    """Wait until every part that may leave has left."""
+    for shipment in replica.flusher.shipments.values():
+        await replica.flusher.drained(shipment, shipment.sendable_end)
+
+
 async def no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, "no room")
 
@@ -107,10 +115,10 @@ def test_a_small_request_costs_one_tail_and_one_record(bucket: Bucket, tmp_path:
             await one.patch(ID, 0, b"x" * 100)
             assert [call.name for call in calls] == ["fetch", "put", "put"]
             calls.clear()
-            await one.patch(ID, 100, b"x" * 60)  # smaller than the tail before it, which stays
+            await one.patch(ID, 100, b"x" * 40)  # less than half the tail before it, which stays
             assert [call.name for call in calls] == ["fetch", "put", "put"]
             assert len(record_in(bucket).tails) == 2
-            await one.patch(ID, 160, b"x" * 200)
+            await one.patch(ID, 140, b"x" * 200)
             assert len(record_in(bucket).tails) == 1
 
     run(work())
@@ -218,6 +226,26 @@ def test_nothing_of_a_checked_body_is_in_the_bucket_before_it_is_verified(
 
     run(work())
     assert bucket.objects[KEY].content == data
+
+
+@pytest.mark.parametrize("size", [100, 2 * PART + 5])
+@pytest.mark.parametrize("ending", ["commit", "keep"])
+def test_an_upload_may_be_stored_before_its_request_has_ended(
+    bucket: Bucket, tmp_path: Path, size: int, ending: str
+) -> None:
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a") as (one,):
+            await one.create(ID, size)
+            appender = await one.store.open(await one.store.load(ID))
+            await appender.write(content(size))
+            while ID in one.flusher.shipments:
+                await asyncio.sleep(0.001)
+            await getattr(appender, ending)()
+            assert (await one.head(ID)).complete
+            assert one.ledger.courses == {}
+
+    run(work())
+    assert bucket.objects[KEY].content == content(size)
 
 
 # -- answers that are lost, stores that are down ------------------------------------------------
@@ -537,6 +565,123 @@ def test_an_upload_whose_parts_the_store_has_lost_is_gone(bucket: Bucket, tmp_pa
     run(work())
 
 
+def test_a_session_that_is_gone_because_another_replica_went_on_is_no_loss(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
+            await one.create(ID, 5 * PART)
+            await one.patch(ID, 0, content(2 * PART + 5))
+            opened = await one.mode.opened(await one.mode.load(ID))
+            shipment = one.flusher.shipments[ID]
+            await two.patch(ID, 2 * PART + 5, b"x" * 10)
+            await one.ledger.lose(shipment)
+            with pytest.raises(UploadLockedError):
+                raise one.ledger.courses[ID].failure or AssertionError
+            assert opened.info.offset == 2 * PART + 5
+            assert (await two.head(ID)).offset == 2 * PART + 15
+            await two.store.remove(ID)
+            await one.ledger.lose(shipment)
+            with pytest.raises(UploadNotFoundError):
+                raise one.ledger.courses[ID].failure or AssertionError
+
+    run(work())
+
+
+def test_a_file_that_somebody_deleted_is_fetched_again(bucket: Bucket, tmp_path: Path) -> None:
+    data = content(2 * PART)
+
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a") as (one,):
+            await one.create(ID, len(data))
+            for offset in range(0, len(data), 1000):
+                await one.patch(ID, offset, data[offset : offset + 1000])
+                for file in one.root.iterdir():
+                    file.unlink()
+
+    run(work())
+    assert bucket.objects[KEY].content == data
+
+
+@pytest.mark.parametrize("request_", ["empty", "cut", "checked"])
+def test_parts_that_leave_during_a_request_without_bytes_leave_no_hole_behind(
+    bucket: Bucket, tmp_path: Path, request_: str
+) -> None:
+    """A length that is told makes a part of what was a tail, and the part's bytes a hole."""
+    data = content(3 * PART)
+
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a") as (one,):
+            await one.create(ID, None)
+            await one.patch(ID, 0, data[:PART])
+            found = await one.store.declare_length(await one.store.load(ID), len(data))
+            if request_ == "empty":
+                await one.store.append(found, b"")
+            else:
+                appender = await one.store.open(found, checked=request_ == "checked")
+                await (appender.keep() if request_ == "cut" else appender.discard())
+            assert (await one.head(ID)).offset == PART
+            await one.patch(ID, PART, data[PART:])
+
+    run(work())
+    assert bucket.objects[KEY].content == data
+
+
+def test_a_part_size_that_shrinks_between_two_requests_leaves_no_hole_behind(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    data = content(9 * PART)
+
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a") as (one,):
+            one.dock._part_bytes = 4 * PART
+            await one.create(ID, len(data))
+            await one.patch(ID, 0, data[: 3 * PART])
+            one.dock._part_bytes = PART
+            for ending in ("discard", "keep", "discard"):
+                appender = await one.store.open(await one.store.load(ID), checked=True)
+                await appender.write(b"wrong")
+                await settle_parts(one)
+                await getattr(appender, ending)()
+                assert (await one.head(ID)).offset == 3 * PART
+            await one.patch(ID, 3 * PART, data[3 * PART :])
+
+    run(work())
+    assert bucket.objects[KEY].content == data
+
+
+def test_a_request_that_fails_after_it_has_told_the_length_leaves_nothing_open(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a") as (one,):
+            await one.create(ID, None)
+            await one.store.declare_length(await one.store.load(ID), 3 * PART)
+            assert one.ledger.courses == {}
+            assert one.flusher.shipments == {}
+            assert (await one.head(ID)).length == 3 * PART
+            await one.patch(ID, 0, content(3 * PART))
+
+    run(work())
+
+
+def test_a_large_rest_is_put_in_pieces(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileloft_fast.flush.chunk, "_TAIL_BYTES", 1000)
+    data = content(PART)
+
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
+            await one.create(ID, len(data))
+            await one.patch(ID, 0, data[:3500])
+            assert [tail.size for tail in record_in(bucket).tails] == [1000, 1000, 1000, 500]
+            await two.patch(ID, 3500, data[3500:])
+
+    run(work())
+    assert bucket.objects[KEY].content == data
+
+
 # -- ends ---------------------------------------------------------------------------------------
 
 
@@ -579,14 +724,23 @@ def test_an_upload_of_another_program_or_another_mode_is_none(
     run(work())
 
 
-def test_every_record_is_an_upload_to_the_sweeper(bucket: Bucket, tmp_path: Path) -> None:
+def test_the_sweeper_is_told_of_uploads_that_can_expire_and_not_all_the_time(
+    bucket: Bucket, tmp_path: Path
+) -> None:
     async def work() -> None:
         async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
             await one.create(ID, 50, b"hello")
             await one.create(UploadId("b" * 32), 5, b"hello")
             await one.memory.put("in/", b"", Attributes())
-            names = [name async for name in two.store.names()]
+            assert [name async for name in two.store.names()] == [ID]
+            finished_too = ChunkMode(
+                two.dock, two.ledger, ttl_s=None, expire_finished=True, listing_s=3600
+            )
+            names = [name async for name in finished_too.names()]
             assert names == [ID, UploadId("b" * 32)]
+            two.memory.faults.calls.clear()
+            assert [name async for name in finished_too.names()] == []
+            assert two.memory.faults.calls == []
 
     run(work())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -138,6 +138,48 @@ def test_a_session_that_is_gone_is_lost_whatever_is_done_with_it(source: Source)
         play(stub.url, scene)
 
 
+@pytest.mark.parametrize(
+    "page", [b"", b"<html><h1>404 Not Found</h1></html>", b"<html><br></html>"]
+)
+def test_what_somebody_on_the_way_does_not_find_may_be_there(source: Source, page: bytes) -> None:
+    source.fill(1000)
+
+    async def scene(objects: S3Objects) -> None:
+        asks: list[Awaitable[object]] = [
+            objects.put_part("key", "session", 1, 0, source.piece(0, 1000)),
+            objects.list_parts("key", "session"),
+            complete(objects, "key", "session", [], source),
+            objects.abort("key", "session"),
+            objects.head("key"),
+            objects.fetch("key"),
+            objects.delete("key"),
+            read(objects, "key", 0, 0),
+            read(objects, "key", 0, 9),
+        ]
+        for ask in asks:
+            with pytest.raises(RemoteUnavailableError):
+                await ask
+
+    with Stub(always(Answer(404, page))) as stub:
+        play(stub.url, scene)
+
+
+def test_an_object_is_missing_where_the_store_says_so_in_words() -> None:
+    async def scene(objects: S3Objects) -> None:
+        stub.script = always(refusal(404, "NoSuchKey"))
+        assert await objects.head("key") is None
+        assert [asked.method for asked in stub.asked] == ["HEAD", "GET"]
+        stub.script = always(refusal(404, "NoSuchBucket"))
+        with pytest.raises(RemoteRefusedError):
+            await objects.head("key")
+        stub.script = lambda asked: Answer(404) if asked.method == "HEAD" else Answer(body=b"x")
+        with pytest.raises(RemoteUnavailableError):
+            await objects.head("key")
+
+    with Stub(always(OK)) as stub:
+        play(stub.url, scene)
+
+
 def test_an_error_without_a_body_is_known_by_its_status() -> None:
     kinds = {
         403: RemoteRefusedError,
@@ -238,15 +280,17 @@ def test_the_rest_of_a_body_is_not_sent_to_a_store_that_refuses_it(source: Sourc
     assert refusing.received < size / 2
 
 
-def test_what_has_a_condition_is_asked_for_once() -> None:
-    async def scene(objects: S3Objects) -> None:
-        for condition in (ABSENT, Condition('"tag"')):
-            with pytest.raises(RemoteUnavailableError):
-                await objects.put("key", b"x", PLAIN, condition)
-        with pytest.raises(RemoteUnavailableError):
-            await objects.create("key", PLAIN)
+def test_a_condition_that_failed_after_a_lost_answer_tells_nothing() -> None:
+    failed = refusal(412, "PreconditionFailed")
+    answers = iter([RESET, failed, failed])
 
-    with Stub(lambda _: RESET) as stub:
+    async def scene(objects: S3Objects) -> None:
+        with pytest.raises(RemoteUnavailableError):  # the first may have been stored
+            await objects.put("key", b"x", PLAIN, ABSENT)
+        with pytest.raises(ConditionFailedError):
+            await objects.put("key", b"x", PLAIN, ABSENT)
+
+    with Stub(lambda _: next(answers)) as stub:
         play(stub.url, scene)
     assert len(stub.asked) == 3
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from fileloft_fast.errors import (
-    StoreError,
-)
-from fileloft_fast.stores.remote.objects import Piece, Receipt
+from fileloft_fast.errors import RemoteRefusedError, StoreError
+from fileloft_fast.stores.remote.objects import ABSENT, Piece, Receipt
+from tests.stores.certificate import write_certificate
 from tests.stores.pieces import PLAIN, Source, complete
 from tests.stores.s3_backend import play
-from tests.stores.stub import Answer, Asked, Stub
+from tests.stores.stub import Answer, Asked, Stub, always
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +35,7 @@ def test_a_part_is_sent_with_its_length_and_its_checksum_alone(source: Source) -
         assert (receipt.number, receipt.size) == (7, LONG - 1000)
         assert (receipt.tag, receipt.crc32c) == ('"tag"', piece.crc32c)
 
-    with Stub(lambda _: OK) as stub:
+    with Stub(always(OK)) as stub:
         play(stub.url, scene)
     (asked,) = stub.asked
     assert asked.target == "/uploads/key?uploadId=a%2Fsession&partNumber=7"
@@ -77,7 +76,7 @@ def test_checksums_can_be_switched_off(source: Source) -> None:
         await objects.put_part("key", "session", 1, 0, source.piece(0, 1000))
         await objects.put("key", b"x", PLAIN)
 
-    with Stub(lambda _: OK) as stub:
+    with Stub(always(OK)) as stub:
         play(stub.url, scene, checksum=False)
     assert [_checksums(asked) for asked in stub.asked] == [{}, {}]
 
@@ -96,7 +95,7 @@ def test_bytes_leave_when_their_turn_has_come_but_records_do_not_wait(source: So
         assert taken == []
         await objects.put_part("key", "session", 1, 0, source.piece(0, LONG))
 
-    with Stub(lambda _: OK) as stub:
+    with Stub(always(OK)) as stub:
         play(stub.url, scene, pace=Turn())
     assert sum(taken) == LONG
     assert max(taken) <= MIB
@@ -115,11 +114,59 @@ def test_a_spool_that_cannot_be_read_is_not_the_stores_fault(
             assert type(raised.value) is StoreError
 
     try:
-        with Stub(lambda _: OK) as stub:
+        with Stub(always(OK)) as stub:
             play(stub.url, scene)
     finally:
         os.close(write_only)
     assert stub.asked == []
+
+
+def test_a_bucket_of_another_region_is_found_there(source: Source) -> None:
+    content = source.fill(LONG)
+
+    def script(asked: Asked) -> Answer:
+        there = {"x-amz-bucket-region": "eu-west-1"}
+        if "/eu-west-1/s3/" in asked.headers["authorization"]:
+            return Answer(headers={"ETag": '"tag"'} | there)
+        return Answer(301, b"<Error><Code>PermanentRedirect</Code></Error>", there)
+
+    async def scene(objects: S3Objects) -> None:
+        await objects.put("first", source.piece(0, LONG), PLAIN, ABSENT)
+        await objects.put("second", b"x", PLAIN)
+
+    with Stub(script) as stub:
+        play(stub.url, scene)
+    assert [asked.body for asked in stub.asked] == [content, content, b"x"]
+
+
+def test_a_certificate_that_nobody_trusts_is_the_operators_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    _, tls = write_certificate(tmp_path)
+
+    async def scene(objects: S3Objects) -> None:
+        with pytest.raises(RemoteRefusedError, match="CERTIFICATE_VERIFY_FAILED"):
+            await objects.put("key", b"x", PLAIN)
+
+    with Stub(always(OK), tls) as stub:
+        play(stub.url, scene)
+    assert stub.asked == []
+
+
+def test_bytes_arrive_whole_over_tls(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = source.fill(3 * MIB + 1)
+    trusted, tls = write_certificate(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(trusted))
+
+    async def scene(objects: S3Objects) -> None:
+        await objects.put_part("key", "session", 1, 0, source.piece(0, 3 * MIB + 1))
+
+    with Stub(always(OK), tls) as stub:
+        play(stub.url, scene)
+    assert [asked.body for asked in stub.asked] == [content]
 
 
 def _checksums(asked: Asked) -> dict[str, str]:

@@ -269,3 +269,20 @@ def test_nothing_arrives_after_a_client_that_is_back_was_told_the_offset(
             answer = endpoint.append(upload, offset, BIG[offset:])
         assert (answer.status, offset) == (204, 3 * 2**18)
         assert get(endpoint, upload).body == BIG
+
+
+def test_a_spool_is_not_taken_for_a_data_directory(fake: GcsFake, tmp_path: Path) -> None:
+    with serving(fake, tmp_path, PART_SIZE="256K") as endpoint:
+        upload = endpoint.create_holding(BIG[:1_000_000], len(BIG))
+        eventually(lambda: list(tmp_path.glob("*.journal")))
+    env = {"PATH": "/usr/bin:/bin", "FILELOFT_DATA_DIR": str(tmp_path)}
+    for settings in ({}, {**fake.settings, "FILELOFT_ACK": "chunk"}):
+        command = [sys.executable, "-m", "fileloft_fast"]
+        ended = subprocess.run(
+            command, env=env | settings, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1].startswith("fileloft-fast: FILELOFT_DATA_DIR: ")
+    with serving(fake, tmp_path, PART_SIZE="256K") as endpoint:
+        assert endpoint.append(upload, 1_000_000, BIG[1_000_000:]).status == 204
+        assert get(endpoint, upload).body == BIG

@@ -56,8 +56,8 @@ class PieceBody(Payload):
     whatever the client still has under way, so the file may be closed or changed. Where the file
     could not be read, the request's failure becomes a StoreError that says so.
 
-    aiohttp sends a PUT again by itself where its connection breaks, unless *once*: after a lost
-    answer a condition fails because of the first sending.
+    ``sendings``: how often it was begun to be sent. aiohttp sends a PUT again by itself where its
+    connection breaks, and then a condition may fail because of the first sending.
     """
 
     _autoclose = True  # there is nothing to close: the descriptor is the caller's
@@ -69,10 +69,9 @@ class PieceBody(Payload):
         pace: Pace | None = None,
         read: Read = read_range,
         stall_s: float = STALL_S,
-        once: bool = False,
     ) -> None:
         super().__init__(content, content_type="application/octet-stream")
-        self._once = once
+        self.sendings = 0
         self._content = content
         self._length = len(content) if isinstance(content, bytes) else content.length
         self._size = self._length
@@ -134,7 +133,7 @@ class PieceBody(Payload):
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
         """Send the first *content_length* bytes, by default all."""
-        self._consumed = self._once
+        self.sendings += 1
         size = self._length if content_length is None else min(content_length, self._length)
         try:
             await self._send(writer, size)

@@ -6,12 +6,13 @@ Nobody else imports a driver: a server on a local disk does without the librarie
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from fileloft_fast.config import Settings
     from fileloft_fast.stores.remote.objects import Objects, Pace
@@ -38,7 +39,7 @@ def load_objects(settings: Settings, pace: Pace | None = None) -> Objects:
     return make(module, settings, pace)
 
 
-def _s3(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+def _s3(module: ModuleType, settings: Settings, pace: Pace | None) -> Objects:
     objects: Objects = module.S3Objects(
         bucket=settings.s3_bucket,
         endpoint=settings.s3_endpoint or "",
@@ -50,7 +51,7 @@ def _s3(module: Any, settings: Settings, pace: Pace | None) -> Objects:
     return objects
 
 
-def _gcs(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+def _gcs(module: ModuleType, settings: Settings, pace: Pace | None) -> Objects:
     objects: Objects = module.GcsObjects(
         bucket=settings.gcs_bucket,
         endpoint=settings.gcs_endpoint or settings.gcs_emulator,
@@ -61,7 +62,7 @@ def _gcs(module: Any, settings: Settings, pace: Pace | None) -> Objects:
     return objects
 
 
-def _azure(module: Any, settings: Settings, pace: Pace | None) -> Objects:
+def _azure(module: ModuleType, settings: Settings, pace: Pace | None) -> Objects:
     objects: Objects = module.AzureObjects(
         container=settings.azure_container,
         connection_string=settings.azure_connection_string,
@@ -72,7 +73,7 @@ def _azure(module: Any, settings: Settings, pace: Pace | None) -> Objects:
     return objects
 
 
-_MAKERS: Final[Mapping[str, Callable[[Any, Settings, Pace | None], Objects]]] = {
+_MAKERS: Final[Mapping[str, Callable[[ModuleType, Settings, Pace | None], Objects]]] = {
     "s3": _s3,
     "gcs": _gcs,
     "azure": _azure,

@@ -88,6 +88,9 @@ class Condition(Struct, frozen=True):
 
 ABSENT: Final = Condition(None)
 
+MOST_FETCHED: Final = 16 * 1024 * 1024
+"""Bytes that ``Objects.fetch`` returns at most; the largest record has a tenth of that."""
+
 
 class Objects(Protocol):
     """A bucket, or a container. Keys are whole: the prefix is the caller's."""
@@ -159,7 +162,10 @@ class Objects(Protocol):
         """Store a whole object in one request. Raises ConditionFailedError."""
 
     async def fetch(self, key: str) -> tuple[bytes, str] | None:
-        """Return a small object and its tag, both of one version; None where there is none."""
+        """Return a small object and its tag, both of one version; None where there is none.
+
+        Of a larger one, which is nobody's record, the first ``MOST_FETCHED`` bytes.
+        """
 
     async def delete(self, key: str) -> None:
         """Delete an object, whatever its version; one that is not there is no error."""

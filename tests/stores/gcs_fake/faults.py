@@ -14,10 +14,11 @@ class Fault(Struct, frozen=True):
 
     operation: str
     kind: str
-    """``status``: refused with *status*, nothing done. ``prefix``: of a chunk only *size* bytes are
-    persisted. ``cut``: the connection ends after *size* bytes of the body, either way. ``lose``:
-    done, and the connection ends instead of an answer. ``wait``: *seconds* before it is done.
-    ``trickle``: *seconds* between pieces of 64 KiB of a body."""
+    """``status``: refused with *status*, nothing done. ``proxy``: so, but not by Google.
+    ``prefix``: of a chunk only *size* bytes are persisted. ``cut``: the connection ends after
+    *size* bytes of the body, either way. ``lose``: done, and the connection ends instead of an
+    answer. ``wait``: *seconds* before it is done. ``trickle``: *seconds* between pieces of 64 KiB
+    of a body."""
     times: int = 1
     size: int = 0
     status: int = 503

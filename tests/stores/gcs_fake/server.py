@@ -33,6 +33,10 @@ _PATHS: Final = {
 Handler = Callable[[web.Request, str, "Fault | None"], Awaitable[web.StreamResponse]]
 
 
+class ProxyPage(web.Response):
+    """What something between a client and Google answers."""
+
+
 class GoogleStorage:
     """The bucket *name* as Google serves it."""
 
@@ -60,11 +64,14 @@ class GoogleStorage:
         """Answer a request, or fail it as a test wants."""
         try:
             found = await self._identity.answer(request)
-            return found or await self._serve(request)
+            response = found or await self._serve(request)
         except RefusalError as refusal:
-            return _refused(refusal)
+            response = _refused(refusal, request)
         except CutShortError:
             return _abort(request)
+        if not response.prepared and not isinstance(response, ProxyPage):
+            response.headers["X-GUploader-UploadID"] = "AHxI1nP_fake"
+        return response
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         operation, bucket, key = _asked_for(request)
@@ -72,6 +79,8 @@ class GoogleStorage:
         kind = "" if fault is None else fault.kind
         if fault is not None and kind == "status":
             raise RefusalError(fault.status, "as a test wants it")
+        if fault is not None and kind == "proxy":
+            return ProxyPage(status=fault.status, text="<html>404 Not Found</html>")
         if fault is not None and kind == "wait":
             await asyncio.sleep(fault.seconds)  # the slowness is what is simulated
         self._check(request, operation)
@@ -273,7 +282,9 @@ def _related(request: web.Request, body: bytes) -> tuple[dict[str, object], byte
     return json.loads(resource), content
 
 
-def _refused(refusal: RefusalError) -> web.Response:
+def _refused(refusal: RefusalError, request: web.Request) -> web.Response:
+    if "upload_id" in request.query or request.query.get("alt") == "media":
+        return web.Response(text=refusal.message, status=refusal.status, reason="Refused")
     error = {"code": refusal.status, "message": refusal.message}
     return web.json_response({"error": error}, status=refusal.status, reason="Refused")
 

@@ -19,7 +19,7 @@ from fileloft_fast.errors import (
     UploadLockedError,
     UploadNotFoundError,
 )
-from fileloft_fast.flush.checkpoint import Checkpoints, Version, check_record, plan_tail
+from fileloft_fast.flush.checkpoint import Checkpoints, Version, check_record, plan_tails
 from fileloft_fast.flush.course import Course
 from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import Record, Tail, record_key
@@ -41,7 +41,7 @@ def record_of(offset: int = 0, **fields: Any) -> Record:
 
 
 def patience(limit_s: float = 5.0) -> Patience:
-    return Patience(limit_s, Backoff(first_s=0.001, cap_s=0.002))
+    return Patience(limit_s, backoff=Backoff(first_s=0.001, cap_s=0.002))
 
 
 def checkpoints_of(objects: MemoryObjects) -> Checkpoints:
@@ -59,42 +59,65 @@ async def first_version(objects: MemoryObjects) -> Version:
 # -- tails --------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, 64 * 1024), min_size=1, max_size=200))
-def test_tails_join_without_a_gap_and_stay_few(sizes: list[int]) -> None:
+def put_after(tails: tuple[Tail, ...], offset: int, most: int) -> tuple[tuple[Tail, ...], int]:
+    """Return the tails after a request that ended at *offset*, and how many bytes were put."""
+    kept, cuts = plan_tails(tails, 0, offset, most)
+    new = tuple(Tail("key", start, end - start, 0) for start, end in cuts)
+    assert all(0 < tail.size <= most for tail in new)
+    check_record(record_of(offset, tails=kept + new))
+    return kept + new, sum(tail.size for tail in new)
+
+
+@given(st.lists(st.integers(1, 64 * 1024), min_size=1, max_size=200), st.integers(1000, 10**6))
+def test_tails_join_without_a_gap_and_stay_few(sizes: list[int], most: int) -> None:
     tails: tuple[Tail, ...] = ()
-    end = put = 0
+    offset = 0
     for size in sizes:
-        end += size
-        kept, start = plan_tail(tails, 0, end)
-        put += end - start
-        tails = (*kept, Tail("key", start, end - start, 0))
-        check_record(record_of(end, tails=tails))
-        assert len(tails) <= 1 + end.bit_length()
-    assert put <= end * (1 + len(sizes).bit_length() + 16)
+        offset += size
+        tails, _ = put_after(tails, offset, most)
+        # Of two that follow each other one is half of the other, or they are more than fits one.
+        assert len(tails) <= 2 + 2 * offset // most + offset.bit_length()
 
 
 def test_a_thousand_small_requests_put_each_byte_a_logarithmic_number_of_times() -> None:
     tails: tuple[Tail, ...] = ()
-    put = 0
-    for end in range(4096, 4096 * 1024 + 1, 4096):
-        kept, start = plan_tail(tails, 0, end)
-        put += end - start
-        tails = (*kept, Tail("key", start, end - start, 0))
-    assert put <= 11 * 4096 * 1024  # a single tail would be put again each time: 512-fold
+    total = 0
+    for offset in range(4096, 4096 * 1024 + 1, 4096):
+        tails, put = put_after(tails, offset, 2**30)
+        total += put
+    assert total <= 12 * 4096 * 1024  # a single tail would be put again each time: 512-fold
+
+
+def test_requests_that_shrink_do_not_make_ever_more_tails() -> None:
+    tails: tuple[Tail, ...] = ()
+    offset = 0
+    for size in range(2000, 0, -1):
+        offset += size
+        tails, _ = put_after(tails, offset, 2**30)
+        assert len(tails) <= offset.bit_length()
+
+
+def test_what_is_large_is_put_in_pieces_and_not_again() -> None:
+    tails, put = put_after((), 1050, 100)
+    assert [tail.size for tail in tails] == [100] * 10 + [50]
+    more, put = put_after(tails, 1070, 100)
+    assert put == 20
+    assert [tail.size for tail in more[-2:]] == [50, 20]
+    assert put_after(more, 1250, 100)[1] == 180
 
 
 def test_tails_that_went_into_parts_are_named_no_longer() -> None:
     tails = (Tail("a", 100, 60, 0), Tail("b", 160, 20, 0))
-    assert plan_tail(tails, 200, 210) == ((), 200)
+    assert plan_tails(tails, 200, 210, 1000) == ((), [(200, 210)])
 
 
 def test_where_nothing_came_the_tails_stay_as_they_are() -> None:
     tails = (Tail("a", 100, 60, 0), Tail("b", 160, 20, 0))
-    assert plan_tail(tails, 100, 180) == (tails, 180)
+    assert plan_tails(tails, 100, 180, 1000) == (tails, [])
 
 
 def test_a_tail_behind_the_offset_is_not_kept() -> None:
-    assert plan_tail((Tail("a", 0, 60, 0),), 0, 50) == ((), 0)
+    assert plan_tails((Tail("a", 0, 60, 0),), 0, 50, 1000) == ((), [(0, 50)])
 
 
 @pytest.mark.parametrize(
@@ -275,6 +298,63 @@ def test_a_timeout_of_the_attempt_itself_is_not_mistaken_for_the_end_of_patience
     async def work() -> None:
         with pytest.raises(TimeoutError):
             await patience().insist(attempt)
+
+    run(work())
+
+
+def test_an_attempt_may_take_as_long_as_bytes_move() -> None:
+    async def work() -> None:
+        loop, moved = asyncio.get_running_loop(), 0
+
+        async def slow() -> str:
+            nonlocal moved
+            for _ in range(10):
+                await asyncio.sleep(0.02)
+                moved += 1
+            return "done"
+
+        started = loop.time()
+        assert await Patience(0.1, moved=lambda: moved).insist(slow) == "done"
+        assert loop.time() - started > 0.15
+        with pytest.raises(RemoteUnavailableError, match="in time"):
+            await Patience(0.1, moved=lambda: 0).insist(slow)
+
+    run(work())
+
+
+def test_bytes_that_are_taken_to_be_refused_move_nothing() -> None:
+    async def work() -> None:
+        moved = 0
+
+        async def refused() -> None:
+            nonlocal moved
+            moved += 1
+            raise RemoteRefusedError("403")
+
+        backoff = Backoff(first_s=0.01, cap_s=0.01)
+        with pytest.raises(RemoteRefusedError):
+            await Patience(0.1, moved=lambda: moved, backoff=backoff).insist(refused)
+
+    run(work())
+
+
+def test_who_is_cancelled_leaves_no_attempt_behind() -> None:
+    async def work() -> None:
+        ended = asyncio.Event()
+
+        async def attempt() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        insisting = asyncio.create_task(patience().insist(attempt))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        insisting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await insisting
+        assert ended.is_set()
 
     run(work())
 

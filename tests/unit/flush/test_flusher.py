@@ -1,106 +1,23 @@
-"""Whose turn it is, what failures do to it, and what those hear who wait."""
+"""Whose turn it is, and what failures do to it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 import fileloft_fast.flush.flusher
+import fileloft_fast.flush.outage
 from fileloft_fast.errors import (
-    NotStoredError,
     RemoteRefusedError,
     RemoteUnavailableError,
-    ShuttingDownError,
-    UploadNotFoundError,
+    StoreError,
 )
-from fileloft_fast.flush.flusher import Flusher
-from fileloft_fast.flush.shipment import Begin, PutPart, PutWhole, Settle, Shipment, Step
-from fileloft_fast.flush.spool_room import SpoolLimits, SpoolRoom
-from fileloft_fast.model import Offset, UploadId, UploadInfo
-from fileloft_fast.stores.remote.objects import Limits, ObjectHead, Receipt
+from fileloft_fast.flush.shipment import PutPart, PutWhole
 from tests.stores.spooled import hurry, until
-
-if TYPE_CHECKING:
-    from fileloft_fast.flush.carrier import Carrier
-
-PART: Final = 1024 * 1024
-LIMITS: Final = Limits(smallest_part=1, largest_part=PART, most_parts=99, largest_object=99 * PART)
-
-
-class Cart:
-    """A carrier that does nothing before it is told to."""
-
-    def __init__(self) -> None:
-        self.carried: list[tuple[str, Step]] = []
-        self.held = True
-        self.error: Exception | None = None
-        self._gates: list[asyncio.Future[None]] = []
-
-    async def carry(self, shipment: Shipment, step: Step) -> None:
-        self.carried.append((shipment.upload, step))
-        if self.held:
-            gate = asyncio.get_running_loop().create_future()
-            self._gates.append(gate)
-            await gate
-        if self.error is not None:
-            raise self.error
-        match step:
-            case Begin():
-                shipment.begun, shipment.session = True, "session"
-            case PutPart(number, _, length):
-                shipment.accept(Receipt(number, length, "tag", 0))
-            case Settle():
-                shipment.settled = True
-            case _:
-                shipment.stored = ObjectHead(key="key", size=shipment.ready, tag="tag")
-
-    @property
-    def flying(self) -> int:
-        return sum(not gate.done() for gate in self._gates)
-
-    def let(self, count: int = 1) -> None:
-        """Let the first *count* of those that are held go on."""
-        for gate in [gate for gate in self._gates if not gate.done()][:count]:
-            gate.set_result(None)
-
-    def release(self) -> None:
-        self.held = False
-        self.let(len(self._gates))
-
-
-class Yard:
-    def __init__(self, *, at_once: int = 4, patience_s: float = 5.0) -> None:
-        self.cart = Cart()
-        room = SpoolRoom(SpoolLimits(), self._free)
-        self.flusher = Flusher(
-            cast("Carrier", self.cart), room, parts_at_once=at_once, patience_s=patience_s
-        )
-
-    async def _free(self) -> int:
-        return 0
-
-    def add(self, name: str, size: int, *, begun: bool = True, length: int = 0) -> Shipment:
-        info = UploadInfo(id=UploadId(name), offset=Offset(size), length=length or size)
-        shipment = Shipment(info, name, LIMITS, lambda _: PART)
-        shipment.arrive(info)
-        if begun:
-            shipment.restore(PART, "session")
-        self.flusher.add(shipment)
-        return shipment
-
-
-async def turns(count: int = 8) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def play(scene: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scene)
+from tests.unit.flush.carting import PART, Yard, play, turns
 
 
 @pytest.fixture(autouse=True)
@@ -215,26 +132,119 @@ def test_an_upload_that_failed_rests_while_others_go_on(monkeypatch: pytest.Monk
     play(scene())
 
 
+class Slow:
+    """Waits that nobody sits out."""
+
+    def next_s(self) -> float:
+        return 3600.0
+
+
 def test_the_end_of_an_outage_wakes_those_who_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(fileloft_fast.flush.flusher, "_OUTAGE_S", 0.0)
+    monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
+    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 0.01)
 
-    class Slow:
-        def next_s(self) -> float:
-            return 3600.0
+    async def scene() -> None:
+        yard = Yard()
+        yard.cart.held = False
+        yard.cart.error = RemoteUnavailableError("503")
+        resting = [yard.add(f"{number}", 10, begun=False) for number in range(8)]
+        await turns()
+        assert all(shipment.resting for shipment in resting)
+        yard.cart.error = None
+        yard.add("c", 10, begun=False)
+        await until(lambda: not yard.flusher.shipments)
 
+    play(scene())
+
+
+def test_one_probe_at_a_time_goes_to_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
+    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 0.01)
+
+    async def scene() -> None:
+        yard = Yard()
+        yard.cart.held = False
+        yard.cart.error = RemoteUnavailableError("503")
+        for number in range(8):
+            yard.add(f"{number}", 10, begun=False)
+        await turns()
+        yard.cart.held = True
+        for number in range(20):
+            yard.add(f"more {number}", 10, begun=False)
+            yard.add(f"large {number}", PART, begun=False)
+        await turns()
+        assert len(yard.cart.carried) == 8
+        await until(lambda: len(yard.cart.carried) == 9)
+        await asyncio.sleep(0.03)
+        assert len(yard.cart.carried) == 9
+        yard.cart.let()  # fails as the others did
+        await until(lambda: len(yard.cart.carried) == 10)
+        yard.cart.error = None
+        yard.cart.release()
+        await until(lambda: not yard.flusher.shipments)
+
+    play(scene())
+
+
+def test_a_local_failure_does_not_keep_a_store_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
+    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 0.01)
+
+    async def scene() -> None:
+        yard = Yard()
+        yard.cart.held = False
+        yard.cart.error = RemoteUnavailableError("503")
+        for number in range(8):
+            yard.add(f"{number}", 10, begun=False)
+        await turns()
+        broken = yard.add("broken", 10, begun=False)
+        yard.add("large", PART, begun=False)
+        yard.cart.held = True
+        await until(lambda: yard.cart.flying)
+        yard.cart.error = StoreError("the disk failed")
+        yard.cart.let()
+        await turns()
+        assert broken.resting
+        yard.cart.error = None
+        yard.cart.release()
+        await until(lambda: not yard.flusher.shipments)
+        await yard.flusher.stop()
+
+    play(scene())
+
+
+def test_one_upload_that_is_refused_holds_nobody_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 3600.0)
+
+    async def scene() -> None:
+        yard = Yard()
+        yard.cart.held = False
+        yard.cart.error = RemoteRefusedError("400")
+        yard.add("refused", 10, begun=False)
+        await until(lambda: len(yard.cart.carried) > 20)
+        yard.cart.error = None
+        yard.add("sound", 10, begun=False)
+        await until(lambda: not yard.flusher.shipments)
+
+    play(scene())
+
+
+def test_a_failure_that_is_remembered_keeps_nothing_else_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
 
     async def scene() -> None:
         yard = Yard()
         yard.cart.held = False
         yard.cart.error = RemoteUnavailableError("503")
-        resting = [yard.add(name, 10, begun=False) for name in ("a", "b")]
-        await turns()
-        assert all(shipment.resting for shipment in resting)
-        yard.cart.error = None
-        yard.add("c", 10, begun=False)
-        await until(lambda: not yard.flusher.shipments)
+        yard.cart.error.__cause__ = ValueError("of a driver")
+        shipment = yard.add("a", 10, begun=False)
+        await until(lambda: shipment.failure)
+        failure = shipment.failure
+        assert failure is not None
+        assert (failure.__cause__, failure.__context__, failure.__traceback__) == (None,) * 3
+        await yard.flusher.stop()
 
     play(scene())
 
@@ -255,54 +265,9 @@ def test_an_outage_is_logged_once_and_a_refusal_once_an_upload(
         await until(lambda: isinstance(first.failure, RemoteRefusedError))
         before = len(yard.cart.carried)
         await until(lambda: len(yard.cart.carried) > before + 6)
+        await until(lambda: len(caplog.records) == 2)
         assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
         await yard.flusher.stop()
-
-    play(scene())
-
-
-def test_who_waits_while_nothing_moves_is_told_so() -> None:
-    async def scene() -> None:
-        yard = Yard(patience_s=0.02)
-        shipment = yard.add("a", 10, begun=False)
-        failure = RemoteUnavailableError("503")
-        shipment.failure = failure
-        with pytest.raises(NotStoredError) as told:
-            await yard.flusher.stored(shipment)
-        assert told.value.__cause__ is failure
-        assert not shipment.waiters
-        await yard.flusher.stop()
-
-    play(scene())
-
-
-def test_who_waits_is_patient_while_parts_leave() -> None:
-    async def scene() -> None:
-        yard = Yard(at_once=1, patience_s=0.2)
-        shipment = yard.add("a", 6 * PART)
-        waiting = asyncio.ensure_future(yard.flusher.stored(shipment))
-        for _ in range(6):
-            await asyncio.sleep(0.08)
-            yard.cart.let()
-        assert not waiting.done()
-        yard.cart.release()
-        await waiting
-        await yard.flusher.stop()
-
-    play(scene())
-
-
-def test_who_waits_hears_that_an_upload_is_gone() -> None:
-    async def scene() -> None:
-        yard = Yard()
-        shipment = yard.add("a", 10, begun=False)
-        waiting = asyncio.ensure_future(yard.flusher.stored(shipment))
-        await turns()
-        await yard.flusher.halt(shipment)
-        yard.flusher.forget(shipment)
-        with pytest.raises(UploadNotFoundError):
-            await waiting
-        assert yard.flusher.shipments == {}
 
     play(scene())
 
@@ -339,23 +304,6 @@ def test_places_come_back_from_what_was_halted() -> None:
     play(scene())
 
 
-def test_stopping_ends_everything_and_tells_those_who_wait() -> None:
-    async def scene() -> None:
-        yard = Yard()
-        first, second = yard.add("a", 2 * PART), yard.add("b", 10, begun=False)
-        waiting = asyncio.ensure_future(yard.flusher.stored(second))
-        await turns()
-        await yard.flusher.stop()
-        with pytest.raises(ShuttingDownError):
-            await waiting
-        assert not first.tasks
-        yard.flusher.wake(first)
-        await turns()
-        assert len(yard.cart.carried) == 3
-
-    play(scene())
-
-
 def test_a_bug_does_not_end_the_background(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         yard = Yard()
@@ -366,21 +314,6 @@ def test_a_bug_does_not_end_the_background(caplog: pytest.LogCaptureFixture) -> 
         assert caplog.records[0].exc_info is not None
         yard.cart.error = None
         await yard.flusher.stored(shipment)
-        await yard.flusher.stop()
-
-    play(scene())
-
-
-def test_room_for_more_is_waited_for_but_not_for_ever() -> None:
-    async def scene() -> None:
-        yard = Yard(patience_s=0.02)
-        yard.flusher.room.limits = SpoolLimits(parts_each=3)
-        shipment = yard.add("a", 3 * PART, length=9 * PART)
-        with pytest.raises(NotStoredError):
-            await yard.flusher.room_for(shipment)
-        yard.cart.release()
-        await until(lambda: not shipment.backlog)
-        await yard.flusher.room_for(shipment)
         await yard.flusher.stop()
 
     play(scene())

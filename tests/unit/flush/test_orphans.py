@@ -12,7 +12,7 @@ from fileloft_fast.flush.record import Record, RecordState, render_record, tail_
 from fileloft_fast.model import Offset, UploadInfo
 from fileloft_fast.stores.remote.objects import ABSENT, Attributes
 from tests.stores.memory import SEQUENTIAL
-from tests.unit.flush.tidied import ANY, HOUR, ID, KEY, MINE, OTHER, PREFIX, START, Yard
+from tests.unit.flush.tidied import ANOTHER, ANY, HOUR, ID, KEY, MINE, OTHER, PREFIX, START, Yard
 
 
 def test_a_session_without_a_record_is_aborted() -> None:
@@ -49,18 +49,57 @@ def test_sessions_of_others_are_left(key: str) -> None:
     assert yard.sessions == [kept]
 
 
-def test_without_a_prefix_uploads_lie_at_the_top() -> None:
+def test_without_a_prefix_a_session_of_which_no_record_tells_is_left() -> None:
+    yard = Yard("")
+    kept = yard.session(ID)
+    assert yard.abort(1000 * HOUR) == 0
+    assert yard.sessions == [kept]
+
+
+@pytest.mark.parametrize(
+    ("state", "owner"),
+    [(RecordState.OPEN, MINE), (RecordState.STORED, ANOTHER), (RecordState.STORED, "")],
+)
+def test_without_a_prefix_a_record_tells_whose_a_session_is(state: RecordState, owner: str) -> None:
     yard = Yard("")
     yard.session(ID)
-    kept = yard.session(KEY)
+    elsewhere = yard.session(KEY)
+    yard.record(state=state, owner=owner)
     assert yard.abort() == 1
-    assert yard.sessions == [kept]
+    assert yard.sessions == [elsewhere]
+
+
+def test_without_a_prefix_every_session_of_a_lost_upload_goes_before_its_claim() -> None:
+    yard = Yard("")
+    yard.session(ID)
+    yard.now += HOUR
+    young = yard.session(ID)
+    yard.record(owner=MINE)
+    assert yard.abort(HOUR) == 1
+    assert yard.sessions == [young]
+    assert yard.keys == {ID + ".info"}
+    assert yard.abort(1) == 1
+    assert yard.sessions == []
+    assert yard.keys == set()
+
+
+def test_an_abort_that_fails_leaves_the_claim_for_the_next_time() -> None:
+    yard = Yard("")
+    yard.session(ID)
+    yard.session(ID)
+    yard.record(owner=MINE)
+    yard.objects.faults.refuse("abort")
+    with pytest.raises(RemoteUnavailableError):
+        yard.abort()
+    assert yard.keys == {ID + ".info"}
+    assert yard.abort(0) == 2
+    assert yard.keys == set()
 
 
 def test_the_sessions_of_a_stored_upload_are_aborted() -> None:
     yard = Yard()
     yard.session()
-    yard.record(state=RecordState.STORED, owner="another")
+    yard.record(state=RecordState.STORED, owner=ANOTHER)
     assert yard.abort() == 1
     assert KEY + ".info" in yard.keys
 
@@ -68,7 +107,7 @@ def test_the_sessions_of_a_stored_upload_are_aborted() -> None:
 def test_a_session_that_another_spool_s_record_claims_is_left_however_old() -> None:
     yard = Yard()
     kept = yard.session()
-    yard.record(owner="another")
+    yard.record(owner=ANOTHER)
     assert yard.abort(1000 * HOUR) == 0
     assert yard.sessions == [kept]
 
@@ -221,7 +260,7 @@ def test_the_object_of_somebody_else_is_not_withdrawn(metadata: dict[str, str]) 
 def test_the_record_of_somebody_else_is_not_withdrawn(contents: bytes | None) -> None:
     yard = Yard()
     if contents is None:
-        yard.record(owner="another")
+        yard.record(owner=ANOTHER)
     else:
         yard.put(KEY + ".info", contents)
     withdraw(yard)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from fileloft_fast.config import AckMode
-from fileloft_fast.errors import NotStoredError, UploadNotFoundError
+from fileloft_fast.errors import NotStoredError, StoreError, UploadNotFoundError
 from fileloft_fast.flush import FlushPlan, compress, shipment
 from fileloft_fast.flush.journal import (
     Begin,
     Completed,
     Completing,
     Frame,
+    Hole,
     Part,
     Session,
     Withdrawn,
@@ -57,6 +58,7 @@ def test_a_journal_is_read_to_its_end_and_a_new_session_begins_anew() -> None:
     assert memory.sessions == ["one", "two"]
     assert memory.parts == {2: part(2)}
     assert (memory.completed, memory.withdrawn) == (None, False)
+    assert remember([begin, Hole(20), Hole(30), Session("one"), Hole(10)]).hole_end == 30
     memory = remember([begin, Completed("tag"), Withdrawn()])
     assert (memory.completed, memory.withdrawn) == (Completed("tag"), True)
 
@@ -196,7 +198,10 @@ def test_a_record_that_cannot_be_read_stops_nobody_else(
             await process.settled()
             assert process.content(other) == b"hello"
             assert (tmp_path / ID).read_bytes() == b"hello"
-            assert "upload not recovered" in caplog.text
+            assert "upload set aside" in caplog.text
+            assert process.files(ID) == [ID, f"{ID}.info"]
+            with pytest.raises(StoreError, match="set aside"):
+                await process.load(ID)
 
     asyncio.run(scene())
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import pytest
 
 import fileloft_fast.flush.spool_room
+from fileloft_fast.errors import ShuttingDownError, UploadNotFoundError
 from fileloft_fast.flush.shipment import Shipment
 from fileloft_fast.flush.spool_room import SpoolLimits, SpoolRoom
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores.remote.objects import Limits, Receipt
-
-if TYPE_CHECKING:
-    import pytest
 
 PART: Final = 100
 LIMITS: Final = Limits(smallest_part=1, largest_part=1000, most_parts=99, largest_object=10**6)
@@ -112,6 +112,27 @@ def test_a_disk_that_is_nearly_full_lets_wait_and_is_looked_at_again(
         place.free = FREE + 1
         async with asyncio.timeout(2):
             await task
+
+    asyncio.run(scene())
+
+
+def test_a_wait_ends_when_the_upload_is_lost_or_the_server_stops() -> None:
+    async def scene() -> None:
+        place = Place(SpoolLimits(parts_each=3))
+        lost, full = place.upload("a", 300), place.upload("b", 300)
+        waits = [asyncio.ensure_future(place.room.wait(upload)) for upload in (lost, full)]
+        await asyncio.sleep(0)
+        lost.lost = True
+        place.room.count(lost, gone=True)
+        async with asyncio.timeout(0.5):
+            with pytest.raises(UploadNotFoundError):
+                await waits[0]
+        place.room.close()
+        async with asyncio.timeout(0.5):
+            with pytest.raises(ShuttingDownError):
+                await waits[1]
+        with pytest.raises(ShuttingDownError):
+            await place.room.wait(full)
 
     asyncio.run(scene())
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from fileloft_fast.config import AckMode
+from fileloft_fast.dataplane import SYNC_NAME
 from fileloft_fast.errors import (
     NotStoredError,
     RemoteUnavailableError,
@@ -26,6 +28,7 @@ from tests.stores.spooled import PART, PREFIX, Spooled, hurry, spooled, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fileloft_fast.dataplane import Engine
     from fileloft_fast.stores.remote.objects import Limits
 
 ID: Final = UploadId("a" * 32)
@@ -310,6 +313,53 @@ def test_finished_uploads_are_listed_only_where_they_expire(tmp_path: Path, expi
         assert await process.store.free_bytes() > 0
 
     play(tmp_path, act, FlushPlan(expire_finished=expire))
+
+
+def test_a_finished_upload_is_as_old_as_its_last_byte_wherever_it_is(tmp_path: Path) -> None:
+    async def act(process: Spooled) -> None:
+        await process.create(ID, 2 * PART)
+        appender = await process.store.open(await process.load(ID))
+        os.utime(tmp_path / ID, (1000.0, 1000.0))  # its request takes that long
+        await appender.write(bytes(2 * PART))
+        began = time.time()
+        gate = process.objects.faults.gate("complete")
+        committing = asyncio.ensure_future(appender.commit())
+        await gate.reached.wait()
+        here = (await process.load(ID)).info
+        gate.open()
+        await committing
+        await process.settled()
+        there = (await process.load(ID)).info
+        assert here.modified_at == there.modified_at >= began - 1
+        assert there.expires_at == there.modified_at + 60
+
+    play(tmp_path, act, FlushPlan(ttl_s=60))
+
+
+def test_a_length_that_completes_syncs_what_was_not_synced_before(tmp_path: Path) -> None:
+    class Recorder:
+        def __init__(self, engine: Engine) -> None:
+            self.engine = engine
+            self.synced: list[int] = []
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.engine, name)
+
+        def close_file(self, descriptor: int, sync: int, *names: object) -> object:
+            self.synced.append(sync)
+            return self.engine.close_file(descriptor, sync, *names)  # type: ignore[arg-type]
+
+    async def act(process: Spooled) -> None:
+        await process.create(ID, None)
+        await process.patch(ID, b"hello")
+        recorder = Recorder(process.engine)
+        process.spool.engine = cast("Engine", recorder)
+        found = await process.store.declare_length(await process.load(ID), 5)
+        assert SYNC_NAME in recorder.synced
+        await process.store.append(found, b"")
+        process.spool.engine = process.engine
+
+    play(tmp_path, act, SPOOL)
 
 
 def test_a_finished_upload_expires_after_its_last_byte(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fileloft_fast.config import AckMode
 from fileloft_fast.errors import NotStoredError, RemoteUnavailableError, UploadNotFoundError
 from fileloft_fast.flush import FlushPlan, compress, shipment
+from fileloft_fast.flush.record import RecordState, parse_record
 from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.remote.objects import Attributes
 from tests.stores.memory import Bucket
@@ -101,6 +102,26 @@ def test_the_store_joins_what_it_can(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_join_is_claimed_before_it_begins(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with spooled(tmp_path, None, FINISH) as process:
+            await make_partials(process, [os.urandom(PART)])
+            gate = process.objects.faults.gate("join")
+            making = asyncio.ensure_future(concatenate(process, 1))
+            await gate.reached.wait()
+            record = parse_record(process.bucket.objects[f"{PREFIX}{FINAL}.info"].content, FINAL)
+            assert record is not None
+            assert (record.state, record.info.offset) == (RecordState.OPEN, 0)
+            assert record.owner == (tmp_path / "spool.id").read_text(encoding="ascii")
+            with pytest.raises(UploadNotFoundError):
+                await process.load(FINAL)
+            gate.open()
+            await making
+            assert (await process.load(FINAL)).info.complete
+
+    asyncio.run(scene())
+
+
 def test_in_spool_mode_partial_uploads_stay_here_and_the_final_one_leaves(tmp_path: Path) -> None:
     async def scene() -> None:
         async with spooled(tmp_path, None, SPOOL) as process:
@@ -146,13 +167,14 @@ def test_a_final_upload_that_fails_leaves_nothing(tmp_path: Path) -> None:
         async with spooled(tmp_path, None, FINISH) as process:
             await make_partials(process, [os.urandom(PART), os.urandom(10)])
             await process.settled()
-            process.objects.faults.refuse("put", key=f"{FINAL}.info", times=10_000)
+            process.objects.faults.refuse("join", times=10_000)
             with process.hasty(), pytest.raises(RemoteUnavailableError):
                 await concatenate(process, 2)
             process.objects.faults.clear()
             with pytest.raises(UploadNotFoundError):
                 await process.load(FINAL)
             assert process.content(FINAL) is None
+            assert f"{PREFIX}{FINAL}.info" not in process.bucket.objects
 
     asyncio.run(scene())
 

@@ -59,12 +59,15 @@ def test_what_is_not_stored_yet_is_read_from_the_spool_which_keeps_it_whole(
 
 
 def test_what_is_neither_whole_here_nor_there_is_asked_for_later(tmp_path: Path) -> None:
+    plan = FlushPlan(ack=AckMode.SPOOL, spool_max_bytes=PART)  # too small to keep what has left
+
     async def scene() -> None:
-        async with spooled(tmp_path, None, SPOOL) as process:
+        async with spooled(tmp_path, None, plan) as process:
             gate = process.objects.faults.gate("complete")
             await process.create(ID, 5 * PART)
             await process.patch(ID, os.urandom(5 * PART))
             await gate.reached.wait()
+            assert process.shipment(ID).has_holes
             with process.hasty(), pytest.raises(NotStoredError):
                 await process.store.read(await process.load(ID), 0, 1)
             gate.open()
@@ -151,6 +154,21 @@ def test_what_does_not_compress_becomes_several_parts_while_it_arrives(tmp_path:
             await until(lambda: process.shipment(ID).shipped_end == 4 * PART)
             assert (tmp_path / ID).stat().st_blocks * 512 <= PART + 4096
             await process.patch(ID, content[5 * PART :])
+            assert await process.get(ID) == content
+
+    asyncio.run(scene())
+
+
+def test_what_was_compressed_of_earlier_requests_stays_so(tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(3 * FRAME)
+
+    async def scene() -> None:
+        async with spooled(tmp_path, None, FlushPlan(zstd_level=1)) as process:
+            await process.create(ID, len(content))
+            await process.patch(ID, content[: FRAME + 10])
+            await until(lambda: process.shipment(ID).raw_punched_to == FRAME)
+            await process.patch(ID, content[FRAME + 10 : FRAME + 20])
+            await process.patch(ID, content[FRAME + 20 :])
             assert await process.get(ID) == content
 
     asyncio.run(scene())

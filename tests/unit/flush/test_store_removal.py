@@ -161,6 +161,11 @@ def test_with_the_bucket_away_the_upload_is_gone_and_the_rest_is_tidied_up(
             assert await process.store.remove(ID)
             assert process.flusher.shipments == {}
             assert files(tmp_path) <= {f"{ID}.journal"}
+            if stage is not small:
+                process.objects.faults.clear()
+                with pytest.raises(UploadNotFoundError):
+                    await process.load(ID)  # whatever the bucket still says
+                process.objects.faults.down = True
             if not restart:
                 process.objects.faults.clear()
                 await process.store.tidy()

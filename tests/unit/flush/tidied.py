@@ -17,6 +17,7 @@ OTHER: Final = UploadId("f" * 32)
 PREFIX: Final = "uploads/"
 KEY: Final = PREFIX + ID
 MINE: Final = "my-spool"
+ANOTHER: Final = "another"
 HOUR: Final = 3600.0
 START: Final = 1_800_000_000.0
 ANY: Final = Attributes()
@@ -27,10 +28,14 @@ class Yard:
 
     def __init__(self, prefix: str = PREFIX) -> None:
         self.now = START
+        self.prefix = prefix
         self.bucket = Bucket(clock=lambda: self.now)
         self.objects = MemoryObjects(self.bucket)
         self.orphans = Orphans(self.objects, prefix, owner=MINE, min_age_s=HOUR)
         self.local: dict[UploadId, Collection[str]] = {}
+
+    def key(self, upload: UploadId = ID) -> str:
+        return self.prefix + upload
 
     def session(self, key: str = KEY) -> str:
         return self.bucket.open_session(key, ANY)
@@ -38,7 +43,7 @@ class Yard:
     def record(self, upload: UploadId = ID, **fields: object) -> None:
         info = UploadInfo(id=upload, offset=Offset(0), length=100)
         record = Record(info=info, **fields)  # type: ignore[arg-type]
-        self.put(record_key(PREFIX, upload), render_record(record))
+        self.put(record_key(self.prefix, upload), render_record(record))
 
     def put(self, key: str, content: bytes = b"x", attributes: Attributes = ANY) -> None:
         self.bucket.store(key, content, attributes, None)

@@ -22,6 +22,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.blob import BlobBlock
 
 from fileloft_fast.errors import ObjectNotFoundError
+from fileloft_fast.stores.remote.answers import read_start
 from fileloft_fast.stores.remote.azure.account import Account
 from fileloft_fast.stores.remote.azure.failures import azure_errors
 from fileloft_fast.stores.remote.azure.headers import (
@@ -221,7 +222,7 @@ class AzureObjects:
         """See ``Objects``."""
         try:
             async with self._wire.request("GET", self._blob(key), {}, expected=200) as answer:
-                return await answer.read(), answer.headers["ETag"]
+                return await read_start(answer.content.read), answer.headers["ETag"]
         except ObjectNotFoundError:
             return None
 

@@ -18,7 +18,7 @@ from fileloft_fast.errors import (
     RemoteUnavailableError,
     StoreError,
 )
-from fileloft_fast.stores.remote.gcs.resources import parse_message
+from fileloft_fast.stores.remote.gcs.resources import is_failure, parse_message
 
 if TYPE_CHECKING:
     from aiohttp.payload import Payload
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=60.0)
 _READ_BYTES: Final = 256 * 1024
 _PASSING: Final = frozenset({408, 429})
+_ABSENT: Final = frozenset({404, 410, 499})
 
 
 class Answer(Struct, frozen=True):
@@ -87,7 +88,8 @@ class Client:
         """Send a request and give its answer, the head read, whatever its status.
 
         A token that is not taken is renewed, once. Raises RemoteUnavailableError, also for what
-        goes wrong with the connection while the answer is read; RemoteRefusedError without a token.
+        goes wrong with the connection while the answer is read, and where somebody on the way says
+        that something is not there; RemoteRefusedError without a token.
         """
         fields = await self.credentials.fields()
         with _connection_failures():
@@ -97,6 +99,9 @@ class Client:
                 fields = await self.credentials.fields()
                 response = await self._send(method, path, {**(headers or {}), **fields}, body)
             async with response:
+                # Without credentials it is an emulator, which says what it likes.
+                if fields and response.status in _ABSENT:
+                    await _check_sender(response)
                 yield response
 
     async def _send(
@@ -123,6 +128,17 @@ def failure(answer: Answer, what: str) -> StoreError:
     if answer.status in _PASSING or answer.status >= 500:
         return RemoteUnavailableError(text)
     return RemoteRefusedError(text)
+
+
+async def _check_sender(response: aiohttp.ClientResponse) -> None:
+    """Raise RemoteUnavailableError where it is not Google that has answered.
+
+    Google names every request that it has seen. A proxy, or a page to sign in on, does not, and
+    what it does not find may be there.
+    """
+    if "X-GUploader-UploadID" in response.headers or is_failure(await response.read()):
+        return
+    raise RemoteUnavailableError(f"{response.status}, and not by Google")
 
 
 @contextmanager

@@ -47,7 +47,9 @@ class Joiner:
                 lower, level = level, []
                 for at in range(0, len(lower), MOST_SOURCES):
                     group = lower[at : at + MOST_SOURCES]
-                    made.append(await self._compose(next(names), group, Attributes()))
+                    # The name of the upload, for the sweeper that finds it after a crash.
+                    between = Attributes(metadata=attributes.metadata)
+                    made.append(await self._compose(next(names), group, between))
                     level.append(made[-1])
             return await self._compose(key, level, attributes)
         finally:

@@ -14,6 +14,7 @@ from fileloft_fast.errors import (
     RemoteUnavailableError,
     StoreError,
 )
+from fileloft_fast.stores.remote.answers import read_start
 from fileloft_fast.stores.remote.gcs.client import Answer, Client, failure, is_missing
 
 _TRIES: Final = 5
@@ -46,11 +47,12 @@ async def read_object(
 
 
 async def read_whole(client: Client, path: str) -> tuple[bytes, str]:
-    """Return an object and its generation. Raises ObjectNotFoundError."""
-    answer = await client.ask("GET", f"{path}?alt=media", headers=_AS_STORED)
-    if answer.status != 200:
-        raise reading_failure(answer)
-    return answer.body, answer.headers.get("X-Goog-Generation", "")
+    """Return a small object and its generation. Raises ObjectNotFoundError."""
+    async with client.open("GET", f"{path}?alt=media", headers=_AS_STORED) as response:
+        body = await read_start(response.content.read)
+        if response.status != 200:
+            raise reading_failure(Answer(response.status, response.headers, body))
+        return body, response.headers.get("X-Goog-Generation", "")
 
 
 def reading_failure(answer: Answer) -> StoreError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
@@ -46,6 +47,9 @@ class _Failure(Struct, frozen=True):
     error: _Problem
 
 
+_is_xml_failure: Final = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error>").match
+
+
 def render_resource(
     attributes: Attributes, *, name: str | None = None, crc32c: int | None = None
 ) -> bytes:
@@ -85,6 +89,15 @@ def parse_message(body: bytes) -> str:
     except msgspec.MsgspecError:
         message = body.decode("ascii", "replace")  # a proxy's page, or one line of text
     return " ".join(message.split())[:_MESSAGE_CHARACTERS]
+
+
+def is_failure(body: bytes) -> bool:
+    """Whether an error answer is of the form that Google's have."""
+    try:
+        msgspec.json.decode(body, type=_Failure)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _is_xml_failure(body) is not None
+    return True
 
 
 def render_crc32c(crc32c: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fileloft_fast.errors import (
     ConditionFailedError,
     ObjectNotFoundError,
+    RemoteUnavailableError,
     SessionLostError,
 )
 from fileloft_fast.stores.remote.body import PieceBody, Read, read_range
@@ -24,7 +25,7 @@ from fileloft_fast.stores.remote.objects import (
     Receipt,
 )
 from fileloft_fast.stores.remote.s3.client import Connection
-from fileloft_fast.stores.remote.s3.failures import translated
+from fileloft_fast.stores.remote.s3.failures import status_of, translated
 from fileloft_fast.stores.remote.s3.fields import (
     attribute_fields,
     checksum_fields,
@@ -181,7 +182,10 @@ class S3Objects:
         asked = {"ChecksumMode": "ENABLED"} if self._checksum else {}
         try:
             answer = await self.call("head_object", Key=key, **asked)
-        except ObjectNotFoundError:
+        except RemoteUnavailableError as error:
+            if status_of(error.__cause__) != 404:
+                raise
+            await self._check_missing(key)
             return None
         return ObjectHead(
             key=key,
@@ -200,7 +204,7 @@ class S3Objects:
     ) -> ObjectHead:
         """Store an object; see ``Objects``."""
         crc32c = crc32c_of(content) if isinstance(content, bytes) else content.crc32c
-        with self._body(content, once=condition is not None) as body:
+        with self._body(content) as body:
             try:
                 answer = await self.call(
                     "put_object",
@@ -212,6 +216,10 @@ class S3Objects:
                 )
             except ObjectNotFoundError as error:  # AWS: If-Match, and there is nothing
                 raise ConditionFailedError(str(error)) from error
+            except ConditionFailedError as error:
+                if body.sendings > 1:
+                    raise RemoteUnavailableError("put_object: an answer was lost") from error
+                raise
             size = len(body)
         return ObjectHead(
             key=key,
@@ -288,10 +296,19 @@ class S3Objects:
                 return
             yield page
 
-    def _body(self, content: Piece | bytes, *, once: bool = False) -> PieceBody:
+    async def _check_missing(self, key: str) -> None:
+        """See that it was the store which has said so: the answer to a HEAD has no body to tell."""
+        try:
+            answer = await self.call("get_object", Key=key, Range="bytes=0-0")
+        except ObjectNotFoundError:
+            return
+        answer["Body"].close()
+        raise RemoteUnavailableError("head_object: 404, and it is there")
+
+    def _body(self, content: Piece | bytes) -> PieceBody:
         """Return what sends *content*; records are small, and leases cannot wait for their turn."""
         pace = None if isinstance(content, bytes) else self._pace
-        return PieceBody(content, pace=pace, read=self._read, stall_s=self._answer_s, once=once)
+        return PieceBody(content, pace=pace, read=self._read, stall_s=self._answer_s)
 
     def _checksums(self, crc32c: int) -> dict[str, str]:
         return checksum_fields(crc32c) if self._checksum else {}

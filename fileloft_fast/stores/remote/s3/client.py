@@ -10,11 +10,13 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import (
     BotoCoreError,
+    ClientError,
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
     TokenRetrievalError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from fileloft_fast.errors import ConfigError, RemoteRefusedError, RemoteUnavailableError
 
@@ -30,6 +32,7 @@ _LATER: Final = (
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
+    NoConnectionError,
     TokenRetrievalError,
 )
 
@@ -84,7 +87,7 @@ class Connection:
             )
         except _LATER as error:
             raise RemoteUnavailableError(f"AWS credentials: {error}") from error
-        except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: no URL
             raise ConfigError(f"S3: {error}") from error
         client.meta.events.register_last("before-call.s3", _expect_nothing)
         return client

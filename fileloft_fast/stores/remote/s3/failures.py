@@ -50,7 +50,9 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
 }
 
 _BY_STATUS: Final[Mapping[int, type[StoreError]]] = {
-    404: ObjectNotFoundError,
+    # Without a code of S3's it is not the store's word, but a proxy's, or that of whoever sits in
+    # front of the internet here.
+    404: RemoteUnavailableError,
     408: RemoteUnavailableError,
     412: ConditionFailedError,
     429: RemoteUnavailableError,

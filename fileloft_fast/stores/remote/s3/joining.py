@@ -29,6 +29,7 @@ _SMALLEST: Final = 5 * 1024**2
 _LARGEST: Final = 1024**3  # S3 copies 5 GiB at once, but says nothing until it is done
 _MOST: Final = 10_000
 _AT_ONCE: Final = 4
+_ABORT_S: Final = 5.0  # a request, or the end of the server, waits meanwhile
 
 # What a store answers that knows no such copy, or not these sizes.
 _CANNOT: Final = frozenset({400, 405, 501})
@@ -68,14 +69,30 @@ async def join(
             MultipartUpload={"Parts": parts},
             IfNoneMatch="*",
         )
-    except StoreError as error:
-        with suppress(StoreError):  # what cannot be aborted now is an orphan for the sweep
-            await bucket.call("abort_multipart_upload", **session)
-        if _cannot(error):
+    except (Exception, asyncio.CancelledError) as error:
+        await _abort(bucket, session)
+        if isinstance(error, StoreError) and _cannot(error):
             raise CannotJoinError(str(error)) from error
         raise
     size = sum(copy.length for copy in copies)
     return ObjectHead(key=key, size=size, tag=str(answer["ETag"]), metadata=attributes.metadata)
+
+
+async def _abort(bucket: Caller, session: dict[str, str]) -> None:
+    """Throw away what was copied, also where the caller is cancelled, once more perhaps."""
+    aborting = asyncio.create_task(_try_to_abort(bucket, session))
+    try:
+        await asyncio.shield(aborting)
+    except asyncio.CancelledError:
+        await asyncio.wait([aborting])
+        raise
+
+
+async def _try_to_abort(bucket: Caller, session: dict[str, str]) -> None:
+    # What cannot be aborted now is an orphan for the sweep.
+    with suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(_ABORT_S):
+            await bucket.call("abort_multipart_upload", **session)
 
 
 def _split(source: ObjectHead) -> list[Copy]:

@@ -14,6 +14,7 @@ from fileloft_fast.errors import (
     RemoteRefusedError,
     RemoteUnavailableError,
 )
+from fileloft_fast.stores.remote.answers import read_start
 from fileloft_fast.stores.remote.s3.failures import translated
 
 _READ_BYTES: Final = 256 * 1024
@@ -37,7 +38,8 @@ async def read_object(
     reader = _Reader(bucket, key, start, start + length)
     failures = 0
     if not length:
-        await bucket.call("head_object", Key=key)  # no range is empty, but the object may be gone
+        answer = await bucket.call("get_object", Key=key)  # no range is empty; but is it there?
+        answer["Body"].close()
     while not reader.done:
         before = reader.position
         try:
@@ -52,10 +54,10 @@ async def read_object(
 
 
 async def read_all(bucket: Caller, key: str) -> tuple[bytes, str]:
-    """Return a whole object and its tag. Raises ObjectNotFoundError."""
+    """Return a small object and its tag. Raises ObjectNotFoundError."""
     answer = await bucket.call("get_object", Key=key)
     with translated("get_object"), closing(answer["Body"]) as body:
-        return await body.read(), str(answer["ETag"])
+        return await read_start(body.read), str(answer["ETag"])
 
 
 class _Reader:
