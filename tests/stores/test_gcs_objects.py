@@ -40,7 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsFake]:
 
 @pytest.fixture
 def fake(running: GcsFake, monkeypatch: pytest.MonkeyPatch) -> GcsFake:
-    monkeypatch.setattr("fileloft_fast.stores.remote.gcs.reading._FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("fileloft_fast.stores.remote.answers._FIRST_PAUSE_S", 0.001)
     running.heal()
     return running
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -188,8 +188,9 @@ class AzureObjects:
         if not length:
             with azure_errors():  # no range is empty, but the blob may be gone
                 await self._blob(key).get_blob_properties()
-        async for piece in read_blob(self._wire, self._blob(key), start, length):
-            yield piece
+        async with aclosing(read_blob(self._wire, self._blob(key), start, length)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def head(self, key: str) -> ObjectHead | None:
         """See ``Objects``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -145,8 +146,9 @@ class GcsObjects:
         """See ``Objects``."""
         if not length and await self.head(key) is None:  # no range is empty
             raise ObjectNotFoundError(f"no such object: {key}")
-        async for piece in read_object(self._client, self._path(key), start, length):
-            yield piece
+        async with aclosing(read_object(self._client, self._path(key), start, length)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def head(self, key: str) -> ObjectHead | None:
         """See ``Objects``."""
