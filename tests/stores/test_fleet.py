@@ -1,4 +1,4 @@
-"""Two replicas, one bucket, locks in Redis: uploads go to and fro between them and arrive."""
+"""Two replicas, one bucket, locks in Redis: uploads go from one to the other and arrive."""
 
 from __future__ import annotations
 
