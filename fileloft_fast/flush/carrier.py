@@ -96,9 +96,11 @@ class Carrier:
 
     async def _begin(self, shipment: Shipment) -> None:
         await self._ledger.begin(shipment)
-        session = await self._objects.create(shipment.key, _attributes(shipment))
-        await self._ledger.session(shipment, session)
-        shipment.open(session)
+        if not shipment.unnamed:
+            # Kept where writing it down fails: each try would leave another session behind.
+            shipment.unnamed = await self._objects.create(shipment.key, _attributes(shipment))
+        await self._ledger.session(shipment, shipment.unnamed)
+        shipment.open(shipment.unnamed)
 
     async def _compress(self, shipment: Shipment) -> None:
         compressor, info = shipment.compressor, shipment.info

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
-from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.errors import StoreError, UploadLockedError, UploadNotFoundError
 from fileloft_fast.flush.checkpoint import Version, check_record, plan_tails
 from fileloft_fast.flush.course import Course
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
@@ -103,6 +103,8 @@ class ChunkMode:
         """Make the file what the record counts, and the shipment too; see ``Mode``."""
         assert isinstance(found, RemoteFound), "nothing is known by a file alone"
         upload = found.info.id
+        if found.record.state is RecordState.STORED:
+            raise UploadLockedError("another replica has finished the upload")
         version = Version(found.record, found.tag)
         check_record(found.record)
         try:
@@ -217,13 +219,15 @@ class ChunkMode:
         """Bring everything into the bucket, the record last; or leave nothing behind here."""
         course = self._ledger.courses[info.id]
         try:
-            if info.complete:  # the ledger writes the record, and settles the rest
+            if info.complete:
                 await self._dock.flusher.stored(shipment)
-                del self._ledger.courses[info.id]
             else:
                 await self._dock.flusher.drained(shipment, shipment.sendable_end)
+            if shipment.stored is None:
                 await self._count(course, shipment, info)
                 await self._let_go(shipment)
+            else:  # the ledger has written the record, and settles the rest
+                del self._ledger.courses[info.id]
         except BaseException as error:
             await self.abandon(info.id)
             if isinstance(error, UploadNotFoundError) and course.failure is not None:

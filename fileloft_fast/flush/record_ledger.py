@@ -86,10 +86,14 @@ class RecordLedger:
         """See ``Ledger``: whoever goes on asks for the object first."""
 
     async def completed(self, shipment: Shipment, head: ObjectHead) -> None:
-        """Write the record; only then the upload counts as finished."""
+        """Write the record; only then the upload counts as finished.
+
+        Its length is the object's: the replica that made it may have been told, and have died
+        before it could write that down.
+        """
         await self._write(
             shipment,
-            info=self._info(shipment, shipment.ready),
+            info=replace(self._info(shipment, shipment.ready), length=shipment.ready),
             state=RecordState.STORED,
             session="",
             receipts=(),
@@ -116,6 +120,7 @@ class RecordLedger:
         elif await self._is_stored(shipment, course):
             course.failure = UploadLockedError("another replica has finished the upload")
         elif course.record.receipts:
+            log.error("upload lost: the store forgot its parts", extra=fields(id=shipment.upload))
             await self.checkpoints.objects.delete(
                 record_key(self.checkpoints.prefix, shipment.upload)
             )
@@ -164,7 +169,8 @@ class RecordLedger:
     async def _is_stored(self, shipment: Shipment, course: Course) -> bool:
         """Whether the object is there, although the record does not say so yet; now it does."""
         head = await self.checkpoints.objects.head(shipment.key)
-        length = course.record.info.length
+        info = course.record.info
+        length = info.offset if info.length is None else info.length
         if head is None or head.metadata.get(ID_NAME) != shipment.upload or head.size != length:
             return False
         shipment.ready = head.size

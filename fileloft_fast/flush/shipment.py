@@ -84,10 +84,10 @@ class Shipment:
         "compressor", "counted", "crc32c", "denials", "ended", "failure", "gives_way", "halted",
         "info", "keeps", "kept", "key", "lost", "part_bytes", "progress", "punched_to", "queued",
         "raw_punched_to", "ready", "receipts", "resting", "session", "session_lost", "settled",
-        "ships", "stored", "taken", "tasks", "waiters",
+        "ships", "stored", "taken", "tasks", "unnamed", "waiters",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - what the dock puts together
+    def __init__(  # noqa: PLR0913, PLR0915 - what the dock puts together, and all there is to know
         self,
         info: UploadInfo,
         key: str,
@@ -111,6 +111,8 @@ class Shipment:
         """Whether the size of parts is fixed: the journal says that a session is wanted."""
         self.part_bytes = plan(info.length)
         self.session = ""
+        self.unnamed = ""
+        """A session that was opened, and is not written down yet."""
         self.receipts: dict[int, Receipt] = {}
         self.base = Receipt(0, 0, "", 0)
         """Bytes in front of the first receipt that a sequential session holds already."""
@@ -180,6 +182,7 @@ class Shipment:
     def open(self, session: str) -> None:
         """Begin with a new session: of an earlier one nothing is left."""
         self.session = session
+        self.unnamed = ""
         self.session_lost = False
         self.denials = 0
         self.receipts.clear()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
+from fileloft_fast.errors import RemoteUnavailableError
 from fileloft_fast.flush.appender import FullAppender, SpooledAppender
 from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.mode import Mode
     from fileloft_fast.flush.shipment import Shipment
     from fileloft_fast.model import ByteStream, FileSlice, UploadId, UploadInfo
+
+_LOAD_AGAIN_S: Final = (0.1, 0.3)
+"""Every request begins with a look: a store that is busy for a moment must not turn it away."""
 
 
 class SpooledStore:
@@ -68,8 +73,20 @@ class SpooledStore:
             raise
 
     async def load(self, upload: UploadId) -> Found:
-        """See ``Store``."""
-        return await self._mode.load(upload)
+        """See ``Store``. A bucket that fails is asked again, one that is silent is not waited for.
+
+        Raises RemoteUnavailableError.
+        """
+        try:
+            async with asyncio.timeout(self._dock.flusher.patience_s):
+                for pause_s in _LOAD_AGAIN_S:
+                    try:
+                        return await self._mode.load(upload)
+                    except RemoteUnavailableError:
+                        await asyncio.sleep(pause_s)
+                return await self._mode.load(upload)
+        except TimeoutError as error:
+            raise RemoteUnavailableError("the object store did not answer in time") from error
 
     async def declare_length(self, found: Found, length: int) -> Found:
         """See ``Store``. TooLargeError."""

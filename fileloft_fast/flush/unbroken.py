@@ -16,4 +16,6 @@ async def unbroken(work: Coroutine[Any, Any, _T] | asyncio.Future[_T]) -> _T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody asks any more, and asyncio would complain of that
         raise

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import fileloft_fast.flush.flusher
 import fileloft_fast.flush.patience
@@ -18,6 +19,7 @@ from fileloft_fast.flush.checkpoint import Checkpoints
 from fileloft_fast.flush.chunk import ChunkMode
 from fileloft_fast.flush.dock import Dock
 from fileloft_fast.flush.flusher import Flusher
+from fileloft_fast.flush.record import Record, parse_record, record_key
 from fileloft_fast.flush.record_ledger import RecordLedger
 from fileloft_fast.flush.retry import Backoff
 from fileloft_fast.flush.shelf import Shelf
@@ -25,7 +27,7 @@ from fileloft_fast.flush.spool import Spool
 from fileloft_fast.flush.spool_room import SpoolLimits, SpoolRoom
 from fileloft_fast.flush.store import SpooledStore
 from fileloft_fast.model import ByteStream, Offset, UploadId, UploadInfo
-from tests.stores.memory import Bucket, MemoryObjects
+from tests.stores.memory import PARALLEL, SEQUENTIAL, Bucket, MemoryObjects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 PART: Final = 4096
 PREFIX: Final = "in/"
+ID: Final = UploadId("0123456789abcdef" * 2)
+KEY: Final = PREFIX + ID
+KINDS: Final = ("parallel", "sequential", "blocks")
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +140,7 @@ class Replica:
         found = await self.store.load(upload)
         if found.info.offset != offset:
             raise OffsetConflictError(expected=found.info.offset, got=offset)
-        if length is not None:
+        if length is not None and found.info.length is None:
             found = await self.store.declare_length(found, length)
         appender = await self.store.open(found, checked=checked)
         size = max(1, -(-len(body) // pieces))
@@ -168,3 +173,54 @@ async def replicas(bucket: Bucket, *roots: Path) -> AsyncIterator[tuple[Replica,
     finally:
         for replica in opened:
             await replica.close()
+
+
+def bucket_of(kind: str) -> Bucket:
+    """Return a bucket as S3, Google or Azure has them."""
+    if kind == "sequential":
+        return Bucket(SEQUENTIAL, unique_tags=True)
+    return Bucket(PARALLEL, block_ids=kind == "blocks")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 30))
+
+
+def content(size: int) -> bytes:
+    return bytes(i * 7 % 251 for i in range(size))
+
+
+def record_in(bucket: Bucket) -> Record:
+    record = parse_record(bucket.objects[record_key(PREFIX, ID)].content, ID)
+    assert record is not None
+    return record
+
+
+async def killed(replica: Replica, *requests: asyncio.Task[Any]) -> None:
+    """End *replica* as SIGKILL does, with what it is at."""
+    for request in requests:
+        request.cancel()
+    await replica.kill()
+    await asyncio.gather(*requests, return_exceptions=True)
+
+
+async def settled(replica: Replica) -> None:
+    """Wait for what *replica* deletes in the background."""
+    while replica.ledger._dropping:
+        await asyncio.wait(tuple(replica.ledger._dropping))
+
+
+async def settled_parts(replica: Replica) -> None:
+    """Wait until every part that may leave has left."""
+    for shipment in replica.flusher.shipments.values():
+        await replica.flusher.drained(shipment, shipment.sendable_end)
+
+
+async def settled_upload(replica: Replica) -> None:
+    """Wait until a finished upload has left the spool."""
+    shipment = replica.flusher.shipments[ID]
+    await replica.flusher.until(shipment, lambda: shipment.settled)
+
+
+async def no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "no room")

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -23,12 +23,12 @@ from fileloft_fast.errors import (
     RemoteUnavailableError,
     UploadLockedError,
 )
-from fileloft_fast.model import UploadId
-from tests.stores.memory import PARALLEL, SEQUENTIAL, Bucket
-from tests.stores.replica import PART, PREFIX, Replica, hurry
+from tests.stores.replica import ID, KEY, KINDS, PART, Replica, bucket_of, hurry
 from tests.stores.scheduled import Fate, Schedule, ScheduledObjects
 
-ID: Final = UploadId("0123456789abcdef" * 2)
+if TYPE_CHECKING:
+    from tests.stores.memory import Bucket
+
 Turn: TypeAlias = tuple[int, int, int]
 _TURNS: Final = st.tuples(st.integers(0, 20), st.integers(0, 5), st.integers(0, 59))
 _FATES: Final = [Fate.SERVED] * 7 + [Fate.REFUSED, Fate.LOST, Fate.DELAYED]
@@ -167,16 +167,25 @@ async def story(world: World, turns: Sequence[Turn], *, deferred: bool) -> None:
     await world.finish()
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Let the log say nothing of ten thousand failures."""
+    log = logging.getLogger("fileloft_fast")
+    log.setLevel(logging.CRITICAL)
+    yield
+    log.setLevel(logging.NOTSET)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["parallel", "sequential", "blocks"])
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_acknowledged_stays_whatever_the_network_does(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
-    logging.getLogger("fileloft_fast").setLevel(logging.CRITICAL)
 
     @settings(
-        max_examples=400,
+        max_examples=100,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         # A story of threads is not told twice in the same words: there is nothing to shrink by.
@@ -185,12 +194,7 @@ def test_what_was_acknowledged_stays_whatever_the_network_does(
     @given(st.lists(_TURNS, min_size=20, max_size=150), st.integers(1, 6 * PART), st.booleans())
     def tell(turns: list[Turn], size: int, deferred: Any) -> None:
         data = bytes(i * 31 % 253 for i in range(size))
-        sequential = kind == "sequential"
-        bucket = Bucket(
-            SEQUENTIAL if sequential else PARALLEL,
-            unique_tags=sequential,
-            block_ids=kind == "blocks",
-        )
+        bucket = bucket_of(kind)
 
         async def work(root: Path) -> None:
             world = World(bucket, root, data)
@@ -201,6 +205,6 @@ def test_what_was_acknowledged_stays_whatever_the_network_does(
 
         with tempfile.TemporaryDirectory(dir="/dev/shm") as root:
             asyncio.run(asyncio.wait_for(work(Path(root)), 60))
-        assert bucket.objects[PREFIX + ID].content == data
+        assert bucket.objects[KEY].content == data
 
     tell()
