@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
 from fileloft_fast.errors import StoreError, UploadLockedError, UploadNotFoundError
+from fileloft_fast.flush.attributes import ID_NAME
 from fileloft_fast.flush.checkpoint import Version, check_record, plan_tails
 from fileloft_fast.flush.course import Course
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
@@ -160,7 +161,9 @@ class ChunkMode:
         objects, key, record = self._checkpoints.objects, self._dock.key(upload), version.record
         if record.session:
             await objects.abort(key, record.session)
-        await objects.delete(key)  # of an open upload too: a lost answer may have left it
+        head = await objects.head(key)  # of an open upload too: a lost answer may have left it
+        if head is not None and head.metadata.get(ID_NAME) == upload:
+            await objects.delete(key)
         await objects.delete(record_key(self._checkpoints.prefix, upload))
         self._ledger.drop(record.tails)
         return True

@@ -110,13 +110,21 @@ class Flusher:
                 waiter.set_result(None)
         self._queue(shipment)
 
-    async def halt(self, shipment: Shipment) -> None:
-        """Return when nothing of *shipment* is in flight, nor will be before ``resume``."""
+    async def halt(self, shipment: Shipment, *, patience_s: float = 0.0) -> bool:
+        """Return when nothing of *shipment* is in flight, nor will be before ``resume``.
+
+        What makes an object or a session may take *patience_s* more. False where it was cut off:
+        the store may still do what it was asked for.
+        """
         shipment.halted += 1
+        if shipment.busy and shipment.tasks and patience_s:
+            await asyncio.wait(tuple(shipment.tasks), timeout=patience_s)
+        whole = not shipment.busy
         for task in shipment.tasks:
             task.cancel()
         if shipment.tasks:
             await asyncio.wait(tuple(shipment.tasks))
+        return whole
 
     def resume(self, shipment: Shipment) -> None:
         """Go on with a shipment that was halted."""

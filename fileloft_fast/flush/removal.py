@@ -45,7 +45,7 @@ class Removal:
     async def shipment(self, shipment: Shipment) -> None:
         """Remove an upload that is on its way."""
         flusher, upload = self._dock.flusher, shipment.upload
-        await flusher.halt(shipment)
+        whole = await flusher.halt(shipment, patience_s=_CLEANING_S)
         try:
             if not (shipment.begun or shipment.asked):
                 await self._ledger.forget(upload)
@@ -57,7 +57,7 @@ class Removal:
             raise
         flusher.forget(shipment)
         if upload in self._withdrawn:
-            await self._maybe_clean(upload)
+            await self._maybe_clean(upload, whole=whole)
 
     async def withdraw(self, upload: UploadId, sessions: Iterable[str]) -> None:
         """Remove the files of an upload whose journal says so; ``clean`` does the rest."""
@@ -88,10 +88,14 @@ class Removal:
         await objects.delete(key)  # last: a client that tries again must still find the upload
         return True
 
-    async def _maybe_clean(self, upload: UploadId) -> None:
+    async def _maybe_clean(self, upload: UploadId, *, whole: bool) -> None:
+        """Clean up now; what was cut off may come true later, so the sweeper looks again."""
         try:
             async with asyncio.timeout(_CLEANING_S):
-                await self._clean(upload)
+                if whole:
+                    await self._clean(upload)
+                else:
+                    await self._orphans.withdraw(upload, self._withdrawn[upload])
         except (StoreError, TimeoutError) as error:
             log.warning("left for the sweeper", extra=fields(id=upload, error=error))
 

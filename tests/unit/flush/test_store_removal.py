@@ -96,6 +96,7 @@ LOCAL: Final = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch)
+    monkeypatch.setattr("fileloft_fast.flush.removal._CLEANING_S", 0.2)
 
 
 def files(root: Path) -> set[str]:
@@ -119,6 +120,7 @@ def test_a_removal_leaves_nothing_anywhere(tmp_path: Path, stage: Stage) -> None
             assert await process.store.remove(ID)
             process.objects.faults.clear()
             await assert_gone(process)
+            await process.store.tidy()  # where the store may have gone on with what was cut off
             assert files(tmp_path) == set()
             assert not await process.store.remove(ID)
 
@@ -242,3 +244,21 @@ def test_a_removal_that_a_full_disk_prevents_leaves_the_upload_on_its_way(
 
 async def _full(*_: object, **__: object) -> None:
     raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("stage", [put, completed])
+def test_an_object_that_comes_after_its_removal_is_swept(tmp_path: Path, stage: Stage) -> None:
+    async def scene() -> None:
+        async with spooled(tmp_path, None, SPOOL) as process:
+            await stage(process)
+            late = dict(process.bucket.objects)
+            assert await process.store.remove(ID)
+            process.objects.faults.clear()
+            process.bucket.objects.update(late)  # the store had the request, and was slow
+            with pytest.raises(UploadNotFoundError):
+                await process.load(ID)
+            await process.store.tidy()
+            await assert_gone(process)
+            assert files(tmp_path) == set()
+
+    asyncio.run(scene())
