@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self
 from urllib.error import HTTPError
@@ -22,6 +23,8 @@ from tests.stores.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, SeaweedFS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 _PIECE: Final = 1024 * 1024
 
@@ -312,3 +315,24 @@ CLOUDS: Final[Mapping[str, Callable[[Path], Cloud]]] = {
     "gcs": GcsCloud,
     "azure": AzureCloud,
 }
+
+
+class Clouds:
+    """The stores of a test module, each started when it is first asked for."""
+
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._ending = ExitStack()
+        self._running: dict[str, Cloud] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.close()
+
+    def __getitem__(self, name: str) -> Cloud:
+        if name not in self._running:
+            cloud = CLOUDS[name](self._directories.mktemp(name))
+            self._running[name] = self._ending.enter_context(cloud)
+        return self._running[name]

@@ -33,7 +33,7 @@ class How(Enum):
     """It is answered 503, and the store never sees it."""
 
     CUT = "cut"
-    """The connection is reset once half of the body has passed."""
+    """The connection is reset once half of the body has passed; without one, before anything."""
 
     LOST = "lost"
     """The store gets it and answers; the answer never comes: the connection is reset."""
@@ -202,11 +202,13 @@ class _Connection:
                 continue
             if how is How.SILENT:
                 await asyncio.get_running_loop().create_future()
+            if how is How.CUT and not asked.size:
+                return
             self._lose = how is How.LOST
             self._store.write(raw)
             if "chunked" in asked.headers.get("transfer-encoding", ""):
                 await self._pass_chunks()
-            elif how is How.CUT and asked.size:
+            elif how is How.CUT:
                 await self._pass(asked.size // 2)
                 return
             else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import fileloft_fast.flush.flusher
 import fileloft_fast.flush.patience
+import fileloft_fast.flush.store
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import OffsetConflictError
@@ -48,6 +49,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     soon = partial(Backoff, first_s=0.001, cap_s=0.002)
     monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", soon)
     monkeypatch.setattr(fileloft_fast.flush.patience, "Backoff", soon)
+    monkeypatch.setattr(fileloft_fast.flush.store, "_LOAD_AGAIN_S", (0.001, 0.001))
 
 
 class Replica:
