@@ -37,6 +37,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     soon = partial(Backoff, first_s=0.001, cap_s=0.002)
     monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", soon)
     monkeypatch.setattr(fileloft_fast.flush.patience, "Backoff", soon)
+    monkeypatch.setattr("fileloft_fast.flush.removal._CLEANING_S", 0.05)
 
 
 class Spooled:

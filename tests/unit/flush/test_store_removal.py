@@ -96,7 +96,6 @@ LOCAL: Final = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch)
-    monkeypatch.setattr("fileloft_fast.flush.removal._CLEANING_S", 0.2)
 
 
 def files(root: Path) -> set[str]:
