@@ -178,13 +178,6 @@ def cost(run: Run, cloud: Cloud) -> None:
     """CPU s/GB of a 1 GiB upload: on local disk, through the spool to S3, and by ``aws s3 cp``."""
     figures: dict[str, list[float]] = {"fs": [], "s3": [], "aws": []}
     settings = {"fs": {"FILELOFT_SYNC": "none"}, "s3": dict(cloud.settings)}
-    file = run.folder / "gib.bin"
-    if not file.exists():
-        subprocess.run(  # noqa: S603
-            ["head", "-c", str(GIB), str(run.source)],  # noqa: S607
-            stdout=file.open("wb"),
-            check=True,
-        )
     for turn in range(4):
         for name, environment in settings.items():
             data = run.fresh("cost")
@@ -195,7 +188,7 @@ def cost(run: Run, cloud: Cloud) -> None:
                 if turn:
                     figures[name].append(meter.cpu_s / GIB * 1e9)
             shutil.rmtree(data)
-        spent = _aws(run.aws, file, cloud)
+        spent = _aws(run.aws, run.source, cloud)
         if turn:
             figures["aws"].append(spent / GIB * 1e9)
     fs, s3, aws = (statistics.median(seen) for seen in figures.values())

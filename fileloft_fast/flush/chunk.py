@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
 from fileloft_fast.errors import StoreError, UploadLockedError, UploadNotFoundError
-from fileloft_fast.flush.attributes import ID_NAME
 from fileloft_fast.flush.checkpoint import Version, check_record, plan_tails
 from fileloft_fast.flush.course import Course
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
+from fileloft_fast.flush.own import delete_own
 from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import RECORD_SUFFIX, Record, RecordState, info_of, record_key
 from fileloft_fast.flush.takeover import Takeover, in_step
@@ -161,9 +161,7 @@ class ChunkMode:
         objects, key, record = self._checkpoints.objects, self._dock.key(upload), version.record
         if record.session:
             await objects.abort(key, record.session)
-        head = await objects.head(key)  # of an open upload too: a lost answer may have left it
-        if head is not None and head.metadata.get(ID_NAME) == upload:
-            await objects.delete(key)
+        await delete_own(objects, key, upload)  # an open one too: a lost answer may have left it
         await objects.delete(record_key(self._checkpoints.prefix, upload))
         self._ledger.drop(record.tails)
         return True

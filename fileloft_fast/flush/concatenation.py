@@ -23,6 +23,7 @@ from fileloft_fast.flush.appender import SpooledAppender
 from fileloft_fast.flush.attributes import ID_NAME, attributes_of
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.flush.ledger import RECORD_ATTRIBUTES
+from fileloft_fast.flush.own import delete_own
 from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
 from fileloft_fast.flush.retry import Backoff
@@ -137,9 +138,7 @@ class Concatenation:
     async def _unmake(self, key: str, info: UploadInfo) -> None:
         """Delete what nobody will hear of, but nobody else's; the claim goes last."""
         objects = self._dock.objects
-        head = await objects.head(key)
-        if head is not None and head.metadata.get(ID_NAME) == info.id:
-            await objects.delete(key)
+        await delete_own(objects, key, info.id)
         await objects.delete(record_key(self._dock.prefix, info.id))
 
     async def _source(self, part: Found, patience: Patience) -> tuple[ObjectHead, str]:

@@ -19,6 +19,7 @@ import msgspec
 
 from fileloft_fast.errors import StoreError
 from fileloft_fast.flush.attributes import ID_NAME
+from fileloft_fast.flush.own import delete_own
 from fileloft_fast.flush.record import TAIL_SUFFIX, Record, RecordState, parse_record, record_key
 from fileloft_fast.model import UploadId
 from fileloft_fast.observe.log import fields
@@ -140,9 +141,7 @@ class Orphans:
         key = self._key(upload)
         for session in sessions:
             await self._objects.abort(key, session)
-        head = await self._objects.head(key)
-        if head is not None and head.metadata.get(ID_NAME) == upload:
-            await self._objects.delete(key)
+        await delete_own(self._objects, key, upload)
         try:
             record = await self._read(upload)
         except _UnknownRecordError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,7 +15,8 @@ import msgspec
 from msgspec.structs import replace
 
 from fileloft_fast.errors import StoreError, WireError
-from fileloft_fast.model import NO_METADATA, Concat, Metadata, Offset, UploadId, UploadInfo
+from fileloft_fast.model import NO_METADATA, Concat, Offset, UploadId, UploadInfo
+from fileloft_fast.stores.fs.info_file import render_time, texts_of
 from fileloft_fast.stores.remote.objects import Receipt
 from fileloft_fast.tus.headers import parse_metadata
 
@@ -171,9 +171,9 @@ def render_record(record: Record) -> bytes:
             "id": info.id,
             "size": info.length,
             "offset": info.offset,
-            "metadata": _texts(info.metadata),
+            "metadata": texts_of(info.metadata),
             "size_is_deferred": info.length is None,
-            "expires_at": None if info.expires_at is None else _rfc3339(info.expires_at),
+            "expires_at": None if info.expires_at is None else render_time(info.expires_at),
             "is_partial": info.concat is Concat.PARTIAL,
             "is_final": info.concat is Concat.FINAL,
             "partial_uploads": info.partials,
@@ -260,14 +260,3 @@ def _receipts(parts: Sequence[_Part], part_bytes: int) -> tuple[Receipt, ...]:
         )
         for number, part in enumerate(parts, 1)
     )
-
-
-def _texts(metadata: Metadata) -> dict[str, str | None]:
-    """Return the metadata as fileloft keeps them: text, null for a key alone."""
-    return {
-        key: value.decode("utf-8", "replace") if value else None for key, value in metadata.pairs
-    }
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

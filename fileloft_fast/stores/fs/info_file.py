@@ -81,9 +81,9 @@ def render_info(info: UploadInfo) -> bytes:
         info.id.encode(),
         b"null" if info.length is None else b"%d" % info.length,
         info.offset,
-        _ENCODER.encode(_texts(info.metadata)) if info.metadata.pairs else b"{}",
+        _ENCODER.encode(texts_of(info.metadata)) if info.metadata.pairs else b"{}",
         b"true" if info.length is None else b"false",
-        b"null" if info.expires_at is None else b'"%b"' % _rfc3339(info.expires_at).encode(),
+        b"null" if info.expires_at is None else b'"%b"' % render_time(info.expires_at).encode(),
         b"true" if info.concat is Concat.PARTIAL else b"false",
         b"true" if info.concat is Concat.FINAL else b"false",
         _ENCODER.encode(info.partials) if info.partials else b"[]",
@@ -148,12 +148,13 @@ def _fileloft_metadata(values: dict[str, str | None]) -> Metadata:
     return Metadata(raw, pairs)
 
 
-def _texts(metadata: Metadata) -> dict[str, str | None]:
+def texts_of(metadata: Metadata) -> dict[str, str | None]:
     """Return the metadata as fileloft keeps them: text, null for a key alone."""
     return {
         key: value.decode("utf-8", "replace") if value else None for key, value in metadata.pairs
     }
 
 
-def _rfc3339(seconds: float) -> str:
+def render_time(seconds: float) -> str:
+    """Return a time since the epoch as RFC 3339 has it, in whole seconds."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
