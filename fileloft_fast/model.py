@@ -92,11 +92,28 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
         return self.length is not None and self.offset == self.length
 
 
+class Peer(Struct, frozen=True):
+    """Who is at the other end of a connection; one value for all of its requests.
+
+    ``address`` is ``ip:port``, of the client where a trusted proxy's PROXY header told it, "" for a
+    Unix socket. ``trusted``: what it says of the client in forwarded fields counts. ``name`` is
+    the subject of the client's verified certificate, "" where there is none.
+    """
+
+    address: str = ""
+    trusted: bool = True
+    name: str = ""
+
+
+NOBODY: Final = Peer()
+
+
 class RequestHead(Struct, frozen=True):
     """One HTTP request without its body.
 
     ``method`` is as sent (upper case, checked). ``path`` is the raw path of the target, undecoded,
-    without scheme, authority and query. ``headers`` maps lower-case names to values without outer
+    without scheme, authority and query; ``query`` is what follows the question mark, as raw, and
+    may hold a secret: it is never logged. ``headers`` maps lower-case names to values without outer
     white space; a field that came more than once is joined by ``", "``. ``authority`` is ``Host``;
     "" where there is none, or where the target was in absolute form, whose authority nobody vouches
     for. ``content_length`` is None for chunked bodies (``chunked``) and 0 where none was sent.
@@ -112,6 +129,8 @@ class RequestHead(Struct, frozen=True):
     expect_continue: bool = False
     secure: bool = False
     keep_alive: bool = True
+    query: str = ""
+    peer: Peer = NOBODY
 
 
 class FileSlice(Struct, frozen=True):

@@ -1,46 +1,30 @@
-"""Settings of the HTTP side: addresses, limits, patience, and which parts of tus are offered."""
+"""Settings of the HTTP side: limits, patience, and which parts of tus are offered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fileloft_fast.config.listening import Listening
 from fileloft_fast.config.rows import setting, switch
 from fileloft_fast.config.values import (
-    LOG_LEVELS,
-    BindAddress,
     maybe,
     parse_base_path,
     parse_base_url,
-    parse_bind,
     parse_count,
     parse_field_names,
-    parse_log_level,
     parse_origins,
     parse_positive_count,
     parse_positive_seconds,
     parse_seconds,
     parse_size,
-    parse_socket_path,
 )
 from fileloft_fast.model import Capability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
+class Serving(Listening):
     """How requests are taken and answered."""
 
-    bind: tuple[BindAddress, ...] = setting(
-        "FILELOFT_BIND",
-        "0.0.0.0:8080",
-        parse_bind,
-        "addresses to listen on, separated by commas: host:port, IPv6 as [::]:8080",
-    )
-    unix_socket: str | None = setting(
-        "FILELOFT_UNIX_SOCKET",
-        "",
-        maybe(parse_socket_path),
-        "path of a Unix socket to listen on instead of FILELOFT_BIND",
-    )
     base_path: str = setting(
         "FILELOFT_BASE_PATH",
         "/files/",
@@ -52,10 +36,6 @@ class Serving:
         "",
         maybe(parse_base_url),
         "public URL of this server, put before the base path in Location",
-    )
-    behind_proxy: bool = switch(
-        "FILELOFT_BEHIND_PROXY",
-        "build Location from Forwarded or X-Forwarded-Proto and -Host (trusted proxies only)",
     )
     max_size_bytes: int = setting(
         "FILELOFT_MAX_SIZE", "0", parse_size, "largest upload in bytes; 0 is no limit"
@@ -157,13 +137,6 @@ class Serving:
         "64",
         parse_size,
         "bytes a second below which a body is cut off; 0 is no minimum",
-    )
-    log_level: str = setting(
-        "FILELOFT_LOG",
-        "info",
-        parse_log_level,
-        f"log level: {', '.join(LOG_LEVELS)}",
-        also="RUST_LOG",
     )
 
     @property

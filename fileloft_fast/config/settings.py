@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.rows import Row, setting, switch
-from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.values import (
     AckMode,
     LockMode,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Serving):
+class Settings(Observing):
     """Everything an operator decides. Raises ConfigError where two settings contradict."""
 
     backend: str = setting(

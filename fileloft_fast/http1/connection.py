@@ -26,8 +26,10 @@ from fileloft_fast.http1.limits import (
     MAX_SKIPPED_BYTES,
     TINY_READ_BYTES,
 )
+from fileloft_fast.http1.peer import peer_of
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.http1.sending import Sending, sending_of
+from fileloft_fast.model import NOBODY
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable: asyncio.Future[None] | None = None  # set while the client reads too slowly
         self._sending: Sending | None = None  # a body that is not at hand
         self._unsent = 0  # bytes that waited for the client when it was looked at last
+        self._peer = NOBODY
 
     # -- what uvloop calls ----------------------------------------------------------------------
 
@@ -70,6 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         # With a high-water mark of 0 uvloop writes at once, and tells if anything is left over.
         self._transport.set_write_buffer_limits(0)
+        self._peer = peer_of(transport)
         crowd = len(self._site.connections)
         self._site.connections.add(self)
         self._deadline = self._loop.time() + self._site.patience.head_s
@@ -240,7 +244,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._pending = data
                 self.resume()
                 return
-            head = parse_head(request[: end + 4])
+            head = parse_head(request[: end + 4], peer=self._peer)
         except WireError as error:
             self._refuse(error, head_only=data.lstrip(b"\r\n").startswith(b"HEAD "))
             return

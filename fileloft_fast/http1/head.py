@@ -28,7 +28,7 @@ from fileloft_fast.http1.limits import (
     MAX_LEADING_LINES,
     MAX_TARGET_BYTES,
 )
-from fileloft_fast.model import RequestHead
+from fileloft_fast.model import NOBODY, Peer, RequestHead
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -116,7 +116,7 @@ def skip_leading_lines(data: bytes) -> bytes:
     return data
 
 
-def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
+def parse_head(data: bytes, *, secure: bool = False, peer: Peer = NOBODY) -> RequestHead:
     """Return the request of *data*, which ends with the empty line of its head.
 
     Raises a WireError for whatever must not be served; the connection cannot be used after one,
@@ -135,7 +135,7 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
     except HttpParserError as error:
         raise _refusal(data) from error
     headers = _split_fields(text)
-    path, authority = _parse_target(method, target, _host(headers, http10=http10))
+    path, query, authority = _parse_target(method, target, _host(headers, http10=http10))
     length, chunked = _framing(headers, http10=http10)
     return RequestHead(
         method,
@@ -148,6 +148,8 @@ def parse_head(data: bytes, *, secure: bool = False) -> RequestHead:
         "expect" in headers and _expects_continue(headers["expect"], http10=http10),
         secure,
         _keeps_alive(headers.get("connection"), http10=http10) and not upgrade,
+        query,
+        peer,
     )
 
 
@@ -203,20 +205,21 @@ def _host(headers: dict[str, str], *, http10: bool) -> str:
     return host
 
 
-def _parse_target(method: str, target: str, host: str) -> tuple[str, str]:
-    """Return path and authority; "" for an absolute-form target's, which is not trusted."""
+def _parse_target(method: str, target: str, host: str) -> tuple[str, str, str]:
+    """Return path, query and authority; "" for an absolute-form target's, which is not trusted."""
     if "#" in target:
         raise BadRequestError("fragment in the request target")
     if target[0] == "/":
-        return target.partition("?")[0], host
+        path, _, query = target.partition("?")
+        return path, query, host
     if target == "*":
         if method != "OPTIONS":
             raise BadRequestError("* is for OPTIONS")
-        return target, host
+        return target, "", host
     absolute = _ABSOLUTE.match(target)
     if absolute is None or not _is_host(absolute[1]):
         raise BadRequestError("malformed request target")
-    return absolute[2] or "/", ""
+    return absolute[2] or "/", (absolute[3] or "")[1:], ""
 
 
 def _framing(headers: dict[str, str], *, http10: bool) -> tuple[int | None, bool]:

@@ -31,7 +31,10 @@ NATIVE_LAYERS = (
     "linux",
     "atomics",
 )
-ROOMS = ("cli", "app", "listen", "http1", "uploads", "flush", "stores", "dataplane", "tus")
+ROOMS = (
+    *("cli", "app", "listen", "http1", "uploads", "access", "hooks"),
+    *("flush", "stores", "dataplane", "tus"),
+)
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
 
 
@@ -72,6 +75,7 @@ def test_a_tree_in_order_passes(tree: Path) -> None:
         ("http1", "import fileloft_fast.listen"),
         ("uploads", "from fileloft_fast import http1"),
         ("stores", "from fileloft_fast.cli import anything"),
+        ("hooks", "from fileloft_fast import uploads"),
         ("tus", "import asyncio"),
         ("tus", "import os.path"),
         ("tus", "from time import monotonic"),

@@ -1,0 +1,1 @@
+"""Access: who may do what to which upload, and how much of it."""

@@ -1,0 +1,1 @@
+"""Hooks: what others are asked before, and told after, something happens to an upload."""
