@@ -39,7 +39,7 @@ def test_descriptors_bound_the_connections(
 
 
 def test_a_server_on_a_local_disk_loads_nothing_of_the_object_stores() -> None:
-    libraries = {"aiobotocore", "aiohttp", "azure", "botocore", "google", "redis"}
+    libraries = {"aiobotocore", "aiohttp", "azure", "botocore", "google", "jwt", "redis"}
     script = (
         "import sys, fileloft_fast.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     )
@@ -52,8 +52,7 @@ def test_a_server_on_a_local_disk_loads_nothing_of_the_object_stores() -> None:
 def test_the_test_group_has_what_the_extras_have() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"s3", "gcs", "azure", "redis"}
-    assert sorted(itertools.chain(*extras.values())) == sorted(
-        project["dependency-groups"]["extras"]
-    )
+    assert set(extras) == {"s3", "gcs", "azure", "redis", "hooks", "jwt"}
+    wanted = set(itertools.chain(*extras.values()))
+    assert sorted(wanted) == sorted(project["dependency-groups"]["extras"])
     assert {"include-group": "extras"} in project["dependency-groups"]["test"]
