@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,19 @@ _REFUSED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its name, what it does in a line, what runs it, and its own arguments.
+
+    ``run`` is handed what was parsed and the environment, and returns the exit status.
+    """
+
+    name: str
+    meaning: str
+    run: Callable[[argparse.Namespace, Mapping[str, str]], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+
+
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run the command of *argv* with the settings of *env* and return the exit status.
 
@@ -39,22 +53,47 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     if wanted.version:
         sys.stdout.write(f"fileloft-fast {version('fileloft-fast')}\n")
         return 0
-    if wanted.command == "check":
-        return check(env)
-    return _work(env, sweep if wanted.command == "sweep" else app.serve)
+    command: Command = wanted.command
+    return command.run(wanted, env)
 
 
-def _work(env: Mapping[str, str], work: Callable[[Settings], int]) -> int:
-    """Do *work* with the settings of *env*. Blocks."""
-    try:
-        settings = read_settings(env)
-        configure_log(settings.log_level)
-        for variable in unknown_variables(env):
-            LOG.warning("unknown setting ignored", extra=fields(variable=variable))
-        return work(settings)
-    except ConfigError as wrong:
-        sys.stderr.write(f"fileloft-fast: {wrong}\n")
-        return 2
+def with_settings(
+    work: Callable[[Settings, argparse.Namespace], int],
+) -> Callable[[argparse.Namespace, Mapping[str, str]], int]:
+    """Return what runs *work* with the settings of the environment, the log set up. It blocks."""
+
+    def run_it(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
+        try:
+            settings = read_settings(env)
+            configure_log(settings.log_level)
+            for variable in unknown_variables(env):
+                LOG.warning("unknown setting ignored", extra=fields(variable=variable))
+            return work(settings, wanted)
+        except ConfigError as wrong:
+            sys.stderr.write(f"fileloft-fast: {wrong}\n")
+            return 2
+
+    return run_it
+
+
+COMMANDS: Final = (
+    Command(
+        "serve",
+        "serve uploads (the default)",
+        with_settings(lambda settings, _wanted: app.serve(settings)),
+    ),
+    Command(
+        "check",
+        "print the effective settings and what is wrong with them",
+        lambda _wanted, env: check(env),
+    ),
+    Command(
+        "sweep",
+        "delete once what has expired and what belongs to no upload",
+        with_settings(lambda settings, _wanted: sweep(settings)),
+    ),
+)
+"""The table of commands; the first one is run where none is named."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,14 +104,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=["serve", "check", "sweep"],
-        default="serve",
-        help="serve uploads (the default), print the effective settings and what is wrong, "
-        "or delete once what has expired and what belongs to no upload",
-    )
+    parser.set_defaults(command=COMMANDS[0])
+    commands = parser.add_subparsers(title="commands", metavar="command")
+    for command in COMMANDS:
+        its = commands.add_parser(command.name, help=command.meaning, description=command.meaning)
+        its.set_defaults(command=command)
+        if command.add_arguments is not None:
+            command.add_arguments(its)
     return parser
 
 
