@@ -14,7 +14,7 @@ import uvloop
 from fileloft_fast.app.site import site_of
 from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.errors import ShuttingDownError
-from fileloft_fast.listen import Server
+from fileloft_fast.listen import Server, close_sockets, open_sockets
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ async def _serve_until(stop: asyncio.Event, settings: Settings, storage: Storage
     """Serve; return when requests and sweeps are over, so that the storage can be closed."""
     site = site_of(settings, storage, max_connections=_connections(settings))
     server = Server(site)
-    await server.listen(settings.bind, settings.unix_socket)
+    sockets = open_sockets(settings)
+    await server.listen(sockets)
     sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
     await stop.wait()
     log.info("stopping", extra=fields(connections=len(site.connections)))
     storage.locks.drain(ShuttingDownError("the server is stopping"))
+    close_sockets(sockets)
     await server.drain(settings.shutdown_timeout_s, storage.halt)
     sweeping.cancel()
     await asyncio.wait([sweeping])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.config.listening import listening_contradictions
 from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.rows import Row, setting, switch
 from fileloft_fast.config.values import (
@@ -258,6 +259,7 @@ _LEAST_LOCK_TTL_S: Final[Mapping[LockMode, int]] = {
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what cannot be served together, each beginning with a variable."""
+    yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
     least_s = _LEAST_LOCK_TTL_S[settings.lock]
     if settings.lock_ttl_s < least_s:

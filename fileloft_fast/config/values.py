@@ -255,6 +255,20 @@ def parse_socket_path(text: str) -> str:
     return text
 
 
+def parse_socket_mode(text: str) -> FileMode:
+    """Parse octal permissions of a socket: who may write to it may connect."""
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError("must be octal, such as 0660")
+    return FileMode(text, 8)
+
+
+def parse_owner(text: str) -> str:
+    """Parse user, user:group or :group; names or numbers."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?|:[A-Za-z0-9_.-]+", text):
+        raise ValueError("must be user, user:group or :group")
+    return text
+
+
 def parse_count(text: str) -> int:
     """Parse a whole number that is not negative."""
     if not re.fullmatch(r"[0-9]{1,18}", text):

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from fileloft_fast.listen.server import Server
+from fileloft_fast.listen.sockets import close_sockets, open_sockets
 
-__all__ = ["Server"]
+__all__ = ["Server", "close_sockets", "open_sockets"]

@@ -6,22 +6,18 @@ import asyncio
 import contextlib
 import logging
 import socket
-import stat
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fileloft_fast.errors import ConfigError
 from fileloft_fast.http1.connection import Connection
+from fileloft_fast.listen.sockets import BACKLOG, place_of
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
-    from fileloft_fast.config import BindAddress
     from fileloft_fast.http1.site import Site
 
 log = logging.getLogger(__name__)
 
-_BACKLOG: Final = 4096
 _CHECK_EVERY_S: Final = 0.5
 _LAST_ANSWERS_S: Final = 1.0
 _LAST_WORK_S: Final = 5.0
@@ -35,25 +31,19 @@ class Server:
         self._servers: list[asyncio.AbstractServer] = []
         self._checker: asyncio.Task[None] | None = None
 
-    async def listen(self, addresses: Sequence[BindAddress], unix_socket: str | None) -> None:
-        """Listen on *unix_socket*, or else on every one of *addresses*.
+    async def listen(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve what connects to the listening *sockets*, which stay the caller's.
 
-        Raises ConfigError where that cannot be.
+        A drain leaves them open: they may be shared, and what connects then waits for others. Who
+        wants it refused closes them before the drain.
         """
         loop = self._site.loop
-        if unix_socket is not None:
-            _remove_stale(Path(unix_socket))
-            try:
-                server = await loop.create_unix_server(
-                    self._connection, unix_socket, backlog=_BACKLOG
-                )
-            except OSError as error:
-                raise ConfigError(f"FILELOFT_UNIX_SOCKET: {error}") from error
-            self._servers.append(server)
-            log.info("listening", extra=fields(socket=unix_socket))
-        else:
-            for address in addresses:
-                self._servers.append(await self._listen_tcp(address))
+        for each in sockets:
+            # uvloop closes what it is given.
+            unix = each.family == socket.AF_UNIX
+            create = loop.create_unix_server if unix else loop.create_server
+            self._servers.append(await create(self._connection, sock=each.dup(), backlog=BACKLOG))
+            log.info("listening", extra=fields(**place_of(each)))
         self._checker = loop.create_task(self._check())
 
     async def drain(
@@ -92,19 +82,6 @@ class Server:
     def _connection(self) -> Connection:
         return Connection(self._site)
 
-    async def _listen_tcp(self, address: BindAddress) -> asyncio.AbstractServer:
-        try:
-            server = await self._site.loop.create_server(
-                self._connection, address.host, address.port, backlog=_BACKLOG
-            )
-        except OSError as error:
-            raise ConfigError(f"FILELOFT_BIND: {error}") from error
-        for each in server.sockets:
-            host, port = each.getsockname()[:2]
-            shown = f"[{host}]" if each.family == socket.AF_INET6 else host
-            log.info("listening", extra=fields(address=f"{shown}:{port}"))
-        return server
-
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
@@ -112,20 +89,3 @@ class Server:
                 self._site.check()
             except Exception:  # a bug of ours on one connection must not end all timeouts
                 log.exception("check failed")
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody listens on. Raises ConfigError for anything else in the way."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise ConfigError(f"FILELOFT_UNIX_SOCKET: {path} exists and is no socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise ConfigError(f"FILELOFT_UNIX_SOCKET: somebody listens on {path}")

@@ -23,6 +23,7 @@ from fileloft_fast.model import Capability
 WRONG = {
     "FILELOFT_BIND": "8080",
     "FILELOFT_UNIX_SOCKET": "/" + "x" * 200,
+    "FILELOFT_UNIX_SOCKET_OWNER": "a b",
     "FILELOFT_BASE_PATH": "/a b/",
     "FILELOFT_BASE_URL": "example.org",
     "FILELOFT_CORS_ALLOW_ORIGIN": "example.org",
