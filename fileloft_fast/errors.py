@@ -139,6 +139,31 @@ class UploadNotFoundError(WireError):
     code = "not_found"
 
 
+class UnauthorizedError(WireError):
+    """There is no valid token; the answer carries ``WWW-Authenticate``, and says no more."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class ForbiddenError(WireError):
+    """The token is valid and does not allow this, whichever upload it is about."""
+
+    status = 403
+    code = "forbidden"
+
+
+class QuotaError(WireError):
+    """The subject has all that it may have at once; the answer carries ``Retry-After``."""
+
+    status = 429
+    code = "quota"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class UploadGoneError(WireError):
     """The upload has expired, and the server still remembers it."""
 
@@ -280,6 +305,20 @@ class LockServiceError(FileloftError):
 
     status = 503
     code = "lock_service"
+
+
+class KeysUnavailableError(FileloftError):
+    """The keys that tokens are checked with were never to be had; the client tries again."""
+
+    status = 503
+    code = "keys_unavailable"
+
+
+class AccountsError(FileloftError):
+    """Who has how much cannot be written down; nothing was done, the client tries again."""
+
+    status = 503
+    code = "accounts"
 
 
 class RemoteUnavailableError(StoreError):

@@ -21,6 +21,12 @@ Offset = NewType("Offset", int)
 UPLOAD_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 """What an id from outside must match as a whole before it touches a path: no dot, no slash."""
 
+ID_PREFIX_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,94}"
+"""What a token may have ids begin with; a dash and what nobody can guess come after it."""
+
+MADE_ID_PATTERN: Final = rf"(?:{ID_PREFIX_PATTERN}-)?[0-9a-f]{{32}}"
+"""Ids as this server makes them: what else lies in a directory or a bucket may be somebody's."""
+
 
 class Capability(StrEnum):
     """What a server can do beyond the core: a tus extension, or ``download``."""
@@ -73,6 +79,7 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
 
     ``offset`` is the number of verified bytes. ``expires_at`` is seconds since the epoch, None for
     never. ``concat_raw`` is ``Upload-Concat`` as received. ``modified_at``: when a byte last came.
+    ``owner`` is the subject that made it, "" where nobody had to say who they are.
     """
 
     id: UploadId
@@ -85,6 +92,7 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     modified_at: float = 0.0
     expires_at: float | None = None
+    owner: str = ""
 
     @property
     def complete(self) -> bool:
@@ -108,6 +116,51 @@ class Peer(Struct, frozen=True):
 NOBODY: Final = Peer()
 
 
+class Operation(StrEnum):
+    """What a token may allow; ``ADMIN``: every subject's uploads are as the bearer's own."""
+
+    CREATE = "create"
+    APPEND = "append"
+    INSPECT = "inspect"
+    READ = "read"
+    DELETE = "delete"
+    ADMIN = "admin"
+
+
+class Quota(Struct, frozen=True):
+    """How much one subject may have; 0 is no limit.
+
+    ``bytes``: stored, with what is promised. ``uploads``: unfinished ones. ``rate``: creations a
+    second.
+    """
+
+    bytes: int = 0
+    uploads: int = 0
+    rate: float = 0.0
+
+
+class Permit(Struct, frozen=True, kw_only=True):
+    """What the bearer of a verified token may do.
+
+    ``max_size`` bounds an upload's bytes, 0 for no bound. ``metadata`` are pairs that a creation
+    must carry. ``prefix``: what ids begin with, before a dash. ``upload``: the only one there is.
+    ``uploads``: how many may be made in all with the token that ``token_id`` names; 0 is any.
+    ``by_query``: the token may come in a URL.
+    """
+
+    subject: str
+    operations: frozenset[Operation]
+    expires_at: float
+    max_size: int = 0
+    metadata: tuple[tuple[str, bytes], ...] = ()
+    prefix: str = ""
+    upload: str = ""
+    uploads: int = 0
+    token_id: str = ""
+    by_query: bool = False
+    quota: Quota = Quota()
+
+
 class RequestHead(Struct, frozen=True):
     """One HTTP request without its body.
 
@@ -117,6 +170,7 @@ class RequestHead(Struct, frozen=True):
     white space; a field that came more than once is joined by ``", "``. ``authority`` is ``Host``;
     "" where there is none, or where the target was in absolute form, whose authority nobody vouches
     for. ``content_length`` is None for chunked bodies (``chunked``) and 0 where none was sent.
+    ``permit`` is what its token allows, None where none is asked for; ``query`` has no token then.
     """
 
     method: str
@@ -131,6 +185,7 @@ class RequestHead(Struct, frozen=True):
     keep_alive: bool = True
     query: str = ""
     peer: Peer = NOBODY
+    permit: Permit | None = None
 
 
 class FileSlice(Struct, frozen=True):

@@ -33,6 +33,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         storage.expiry,
         min_free_bytes=settings.min_free_bytes,
         cleanup_partials=settings.enable_cleanup_concat_partials,
+        access=storage.access,
     )
     return Site(
         loop=asyncio.get_running_loop(),

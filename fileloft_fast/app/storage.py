@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from fileloft_fast.access import Access, load_access
 from fileloft_fast.config import AckMode, LockMode, SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import ConfigError, StoreError
@@ -49,6 +50,7 @@ class Storage(Struct, frozen=True):
     sweeper: Sweeper
     halt: Callable[[], Awaitable[None]] | None
     """Ends every wait for an object store; nothing is stored there any more."""
+    access: Access | None = None
 
 
 @asynccontextmanager
@@ -81,14 +83,26 @@ async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncItera
             ending.push_async_callback(leases.close)
         locks = Locks(settings.lock_timeout_s, leases)
         expiry = Expiry(_ttl_s(settings), finished_too=settings.expire_finished)
+        access = await _open_access(settings, ending)
         sweeper = Sweeper(
             store,
             locks,
             expiry,
             expired_s=settings.sweep_interval_s if settings.enable_expiration else None,
             leftovers_s=settings.remote_sweep_interval_s,
+            access=access,
         )
-        yield Storage(engine, store, locks, expiry, sweeper, halt)
+        yield Storage(engine, store, locks, expiry, sweeper, halt, access)
+
+
+async def _open_access(settings: Settings, ending: AsyncExitStack) -> Access | None:
+    """Open what admits requests; None where everybody is let in."""
+    if not settings.auth:
+        return None
+    access = load_access(settings)
+    ending.push_async_callback(access.close)
+    await access.start()
+    return access
 
 
 def _open_directory(engine: Engine, settings: Settings) -> FsStore:

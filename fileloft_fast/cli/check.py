@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fileloft_fast.access.grant import load_jwt
 from fileloft_fast.config import (
     LockMode,
     problems,
@@ -90,6 +91,8 @@ def extra_problems(settings: Settings) -> Iterator[str]:
         needs.append((f"FILELOFT_BACKEND={settings.backend}", lambda: load_objects(settings)))
     if settings.lock is LockMode.REDIS:
         needs.append(("FILELOFT_LOCK=redis", lambda: load_redis(settings.redis_url, 10.0)))
+    if settings.auth:
+        needs.append((f"FILELOFT_AUTH={','.join(settings.auth)}", load_jwt))
     for asked, load in needs:
         try:
             load()

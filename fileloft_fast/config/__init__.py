@@ -6,6 +6,7 @@ docs/reference/settings.md all go through ``ROWS``.
 
 from __future__ import annotations
 
+from fileloft_fast.config.access_values import AuthMode
 from fileloft_fast.config.environment import (
     Reading,
     problems,
@@ -21,6 +22,7 @@ __all__ = [
     "LOG_LEVELS",
     "ROWS",
     "AckMode",
+    "AuthMode",
     "BindAddress",
     "LockMode",
     "Reading",

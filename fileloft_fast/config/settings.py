@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.config.admission import admission_contradictions
 from fileloft_fast.config.listening import listening_contradictions
 from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.rows import Row, setting, switch
@@ -261,6 +262,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what cannot be served together, each beginning with a variable."""
     yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
+    yield from admission_contradictions(settings)
     least_s = _LEAST_LOCK_TTL_S[settings.lock]
     if settings.lock_ttl_s < least_s:
         yield f"FILELOFT_LOCK_TTL: must be at least {least_s} with FILELOFT_LOCK={settings.lock}"

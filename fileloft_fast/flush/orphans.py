@@ -21,7 +21,7 @@ from fileloft_fast.errors import StoreError
 from fileloft_fast.flush.attributes import ID_NAME
 from fileloft_fast.flush.own import delete_own
 from fileloft_fast.flush.record import TAIL_SUFFIX, Record, RecordState, parse_record, record_key
-from fileloft_fast.model import UploadId
+from fileloft_fast.model import MADE_ID_PATTERN, UploadId
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 Known: TypeAlias = Callable[[UploadId], Container[str] | None]
 """Names the sessions that a local upload has journalled; None where there is no such upload."""
 
-_UPLOAD: Final = r"(?P<upload>[0-9a-f]{32})"
+_UPLOAD: Final = rf"(?P<upload>{MADE_ID_PATTERN})"
 _BORN: Final = r"(?P<born>[0-9a-f]{8})"  # seconds since the epoch, since listings tell no age
 _TAIL: Final = rf"{re.escape(TAIL_SUFFIX)}{_BORN}[0-9a-f]{{16}}"
 _JOIN: Final = rf"\.join-{_BORN}[0-9a-f]{{16}}-[0-9]+"

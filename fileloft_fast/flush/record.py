@@ -107,6 +107,7 @@ class _Fast(msgspec.Struct):
     tails: list[Tail] = []
     object_bytes: int = 0
     encoding: str = ""
+    subject: str = ""  # the upload's owner; that of the record is a spool
 
 
 class _Contents(msgspec.Struct):
@@ -165,6 +166,7 @@ def render_record(record: Record) -> bytes:
         "tails": record.tails,
         "object_bytes": record.object_bytes,
         "encoding": record.encoding,
+        "subject": info.owner,
     }
     return _ENCODER.encode(
         {
@@ -223,6 +225,7 @@ def _record(contents: _Contents, upload: UploadId) -> Record:
         partials=tuple(UploadId(part) for part in contents.partial_uploads),
         created_at=fast.created_at,
         modified_at=fast.modified_at,
+        owner=fast.subject,
     )
     return Record(
         info=info,

@@ -22,10 +22,12 @@ from fileloft_fast.errors import (
     NotImplementedMethodError,
     NotStoredError,
     OverloadedError,
+    QuotaError,
     RangeNotSatisfiableError,
     RemoteUnavailableError,
     ShuttingDownError,
     StoreError,
+    UnauthorizedError,
     UnsupportedCodingError,
     UriTooLongError,
     VersionError,
@@ -85,6 +87,7 @@ _SPECIFIC: Final[Mapping[type[Exception], Fields]] = {
     VersionError: (("Tus-Version", TUS_VERSION),),
     ContentTypeError: (("Accept-Patch", OFFSET_STREAM),),
     UnsupportedCodingError: (("Accept-Encoding", "zstd"),),
+    UnauthorizedError: (("Www-Authenticate", 'Bearer realm="uploads"'),),
 }
 
 # After these, nobody knows where the next request begins, or the server wants no next one.
@@ -253,6 +256,8 @@ def _specific(error: Exception) -> Fields:
             return (("Allow", error.allow),)
         case RangeNotSatisfiableError():
             return (("Content-Range", f"bytes */{error.size}"),)
+        case QuotaError():
+            return (("Retry-After", str(error.retry_after_s)),)
         case NotStoredError() | RemoteUnavailableError() | LockServiceError():
             # Many wait for the same thing: let them not come back all at once.
             return (("Retry-After", str(randint(1, 5))),)  # noqa: S311 - no secret

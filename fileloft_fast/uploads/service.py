@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
+from fileloft_fast.access import limited
 from fileloft_fast.errors import (
     BodyCutError,
     BodyTimeoutError,
@@ -48,7 +49,9 @@ from fileloft_fast.tus.responses import Answers
 from fileloft_fast.uploads.intake import Intake, check_held
 
 if TYPE_CHECKING:
+    from fileloft_fast.access import Access
     from fileloft_fast.stores import AnyStore, Found
+    from fileloft_fast.tus.plan import AppendPlan
     from fileloft_fast.tus.rules import TusRules
     from fileloft_fast.uploads.expiry import Expiry
     from fileloft_fast.uploads.locks import Locks
@@ -61,11 +64,22 @@ _KEPT: Final = (BodyCutError, BodyTimeoutError, ShuttingDownError, UploadLockedE
 _Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
 
 
+def _new_id(head: RequestHead) -> UploadId:
+    """Return an id that nobody can guess, behind what the client's token wants it to begin with."""
+    prefix = head.permit.prefix if head.permit is not None else ""
+    return UploadId(f"{prefix}-{secrets.token_hex(16)}" if prefix else secrets.token_hex(16))
+
+
+def _owner(head: RequestHead) -> str:
+    return head.permit.subject if head.permit is not None else ""
+
+
 class Service:
     """Answers requests for the uploads of one store; see ``http1.site.Answerer``.
 
     *min_free_bytes*: below so much free space nothing is created (507). *cleanup_partials*: a
-    concatenation removes what it was made of.
+    concatenation removes what it was made of. *access* admits requests, None where nobody is asked
+    who they are.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root hands every part in
@@ -78,6 +92,7 @@ class Service:
         *,
         min_free_bytes: int = 0,
         cleanup_partials: bool = False,
+        access: Access | None = None,
     ) -> None:
         self._rules = rules
         self._store = store
@@ -86,6 +101,7 @@ class Service:
         self._expiry = expiry
         self._min_free_bytes = min_free_bytes
         self._cleanup_partials = cleanup_partials
+        self._access = access
         self._answers = Answers(rules)
         self._serve: Mapping[type[Effect], _Serve] = {
             Options: self._options,
@@ -100,10 +116,25 @@ class Service:
     async def answer(self, head: RequestHead, body: Body) -> Response:
         """Serve one request; every refusal is a Response."""
         try:
+            if self._access is not None:
+                return await self._admit(self._access, head, body)
             effect = plan(head, self._rules)
             return await self._serve[type(effect)](head, effect, body)
         except FileloftError as error:
             return self.failed(error, head)
+
+    async def _admit(self, access: Access, head: RequestHead, body: Body) -> Response:
+        """Serve what the request's token allows; from here on nobody sees a token in a URL."""
+        admitted = await access.admit(head)
+        effect = plan(admitted, self._rules_for(admitted))
+        access.check(admitted, effect)
+        # Before the lock: who may not see an upload must not disturb who works on it either.
+        if isinstance(effect, Append | Inspect | Terminate) and not access.owns(
+            admitted, effect.id
+        ):
+            await self._load(admitted, effect.id)
+        response = await self._serve[type(effect)](admitted, effect, body)
+        return access.addressed(head, response)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Return the answer for *error*; failing storage goes to the log."""
@@ -127,7 +158,7 @@ class Service:
         await self._check_space()
         now = time.time()
         info = UploadInfo(
-            id=UploadId(secrets.token_hex(16)),
+            id=_new_id(head),
             offset=Offset(0),
             length=wanted.length,
             metadata=wanted.metadata,
@@ -136,50 +167,70 @@ class Service:
             created_at=now,
             modified_at=now,
             expires_at=self._expiry.after(now),
+            owner=_owner(head),
         )
+        if self._access is None or head.permit is None:
+            info = await self._make(head, info, wanted, body)
+        else:
+            async with self._access.counted(head.permit, info, kept=_KEPT):
+                info = await self._make(head, info, wanted, body)
+            self._access.settle(info)
+        return self._answers.created(head, info)
+
+    async def _make(
+        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
+    ) -> UploadInfo:
         if not wanted.has_body:
             await self._store.create(info, b"")
-            return self._answers.created(head, info)
+            return info
+        planned = plan_create(wanted, self._rules_for(head))
         if body.at_hand and wanted.coding is Coding.IDENTITY:
-            data = self._intake.verified(wanted, body, plan_create(wanted, self._rules).room)
+            room = await self._room(head, info, planned, wanted)
+            data = self._intake.verified(wanted, body, room)
             info = replace(info, offset=Offset(len(data)))
             await self._store.create(info, data)
-            return self._answers.created(head, info)
-        return self._answers.created(head, await self._create_and_receive(info, wanted, body))
-
-    async def _create_and_receive(self, info: UploadInfo, wanted: Create, body: Body) -> UploadInfo:
+            return info
         async with self._locks.hold(info.id, body) as hold:
             await self._store.create(info, b"")
             try:
                 found = await self._store.load(info.id)
-                room = plan_create(wanted, self._rules).room
+                room = await self._room(head, info, planned, wanted)
                 received = await self._intake.bring(found, wanted, body, room, hold)
                 check_held(hold)
             except FileloftError as error:
-                if not isinstance(error, _KEPT):
+                if isinstance(error, _KEPT):
+                    await self._recount(info)
+                else:
                     await self._store.remove(info.id)
                 raise
             return self._expiry.renewed(received)
 
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         async with self._locks.hold(wanted.id, body) as hold:
-            found = await self._load(wanted.id)
-            planned = plan_append(found.info, wanted, self._rules)
+            found = await self._load(head, wanted.id)
+            planned = plan_append(found.info, wanted, self._rules_for(head))
+            room = await self._room(head, found.info, planned, wanted)
             if planned.length != found.info.length:
                 assert planned.length is not None
                 found = await self._store.declare_length(found, planned.length)
-            info = await self._intake.bring(found, wanted, body, planned.room, hold)
+            try:
+                info = await self._intake.bring(found, wanted, body, room, hold)
+            except FileloftError:
+                await self._recount(found.info)
+                raise
+            if self._access is not None:
+                self._access.settle(info)
             check_held(hold)
             return self._answers.appended(head, self._expiry.renewed(info))
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
         await self._check_space()
-        parts = [await self._maybe_load(upload) for upload in wanted.partials]
+        parts = [await self._maybe_load(head, upload) for upload in wanted.partials]
         known = [None if part is None else part.info for part in parts]
-        length = plan_concatenation(wanted, known, self._rules)
+        length = plan_concatenation(wanted, known, self._rules_for(head))
         now = time.time()
         info = UploadInfo(
-            id=UploadId(secrets.token_hex(16)),
+            id=_new_id(head),
             offset=Offset(length),
             length=length,
             metadata=wanted.metadata,
@@ -189,27 +240,33 @@ class Service:
             created_at=now,
             modified_at=now,
             expires_at=self._expiry.after(now),
+            owner=_owner(head),
         )
-        info = await self._store.concatenate(info, [part for part in parts if part is not None])
+        known_parts = [part for part in parts if part is not None]
+        if self._access is None or head.permit is None:
+            info = await self._store.concatenate(info, known_parts)
+        else:
+            async with self._access.counted(head.permit, info):
+                info = await self._store.concatenate(info, known_parts)
         if self._cleanup_partials:
             for upload in dict.fromkeys(wanted.partials):
                 async with self._locks.hold(upload):
-                    await self._store.remove(upload)
+                    await self._remove(upload)
         return self._answers.created(head, info)
 
     async def _inspect(self, head: RequestHead, wanted: Inspect, _body: Body) -> Response:
-        found = await self._look(wanted.id)
+        found = await self._look(head, wanted.id)
         await self._store.confirm(found)
         return self._answers.inspected(head, found.info)
 
     async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:
         async with self._locks.hold(wanted.id):
-            await self._load(wanted.id)
-            await self._store.remove(wanted.id)
+            await self._load(head, wanted.id)
+            await self._remove(wanted.id)
         return self._answers.terminated(head)
 
     async def _download(self, head: RequestHead, wanted: Download, _body: Body) -> Response:
-        found = await self._load(wanted.id)
+        found = await self._load(head, wanted.id)
         selection = download.select(head, found.info)
         if selection.length == 0:
             return self._answers.downloaded(head, selection)
@@ -221,32 +278,58 @@ class Service:
 
     # -- what they share ------------------------------------------------------------------------
 
-    async def _look(self, upload: UploadId) -> Found:
+    async def _look(self, head: RequestHead, upload: UploadId) -> Found:
         """Return an upload as it may be told of; a holder's bytes count where that can be known."""
         if self._store.guarded:
             async with self._locks.hold(upload):
-                return await self._load(upload)
+                return await self._load(head, upload)
         holder = self._locks.holder(upload)
         if holder is not None:
             await holder.settle()
-        found = await self._load(upload)
+        found = await self._load(head, upload)
         if found.info.complete and self._locks.holder(upload) is not None:
             # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
             async with self._locks.hold(upload):
-                found = await self._load(upload)
+                found = await self._load(head, upload)
         return found
 
-    async def _load(self, upload: UploadId) -> Found:
-        """Return a living upload. Raises UploadNotFoundError, UploadGoneError."""
+    async def _load(self, head: RequestHead, upload: UploadId) -> Found:
+        """Return a living upload that the client may see. UploadNotFoundError, UploadGoneError."""
         found: Found = await self._store.load(upload)
+        if self._access is not None:
+            assert head.permit is not None, "admitted without a token"
+            self._access.check_sees(head.permit, found.info)
         self._expiry.check(found.info)
         return found
 
-    async def _maybe_load(self, upload: UploadId) -> Found | None:
+    async def _maybe_load(self, head: RequestHead, upload: UploadId) -> Found | None:
         try:
-            return await self._load(upload)
+            return await self._load(head, upload)
         except UploadNotFoundError:
             return None
+
+    async def _remove(self, upload: UploadId) -> None:
+        await self._store.remove(upload)
+        if self._access is not None:
+            self._access.release(upload)
+
+    # -- what a token allows --------------------------------------------------------------------
+
+    def _rules_for(self, head: RequestHead) -> TusRules:
+        return self._rules if head.permit is None else limited(self._rules, head.permit)
+
+    async def _room(
+        self, head: RequestHead, info: UploadInfo, planned: AppendPlan, wanted: Append | Create
+    ) -> int | None:
+        """Return how many bytes the request may bring, by what is planned and by its quota."""
+        if self._access is None or head.permit is None:
+            return planned.room
+        return await self._access.room(head.permit, info, planned, wanted.size)
+
+    async def _recount(self, info: UploadInfo) -> None:
+        """Count what is left of a request that failed, where its size was not known before."""
+        if self._access is not None and info.length is None:
+            self._access.settle((await self._store.load(info.id)).info)
 
     async def _check_space(self) -> None:
         if await self._store.free_bytes() < self._min_free_bytes:

@@ -20,6 +20,7 @@ from fileloft_fast.errors import (
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
+    from fileloft_fast.access import Access
     from fileloft_fast.model import UploadId
     from fileloft_fast.stores import AnyStore
     from fileloft_fast.uploads.expiry import Expiry
@@ -28,16 +29,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BATCH: Final = 200
+_AUDIT_S: Final = 30.0  # processes that start together: one of them audits
 _PAUSE_S: Final = 0.05  # after each batch: at most 4,000 uploads a second are looked at
 
 
 class Sweeper:
     """Looks every *expired_s* seconds for expired uploads, every *leftovers_s* for what is left.
 
-    *expired_s* is None where nothing expires.
+    *expired_s* is None where nothing expires. *access* hears of what is deleted, and has its
+    accounts put right, at first and with each look for leftovers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands every part in
         self,
         store: AnyStore,
         locks: Locks,
@@ -45,12 +48,14 @@ class Sweeper:
         *,
         expired_s: float | None,
         leftovers_s: float,
+        access: Access | None = None,
     ) -> None:
         self._store = store
         self._locks = locks
         self._expiry = expiry
         self._expired_s = expired_s
         self._leftovers_s = leftovers_s
+        self._access = access
 
     async def run(self) -> None:
         """Sweep until cancelled; storage that fails is logged and tried again next time."""
@@ -58,6 +63,9 @@ class Sweeper:
             group.create_task(_repeat(self._tidy, self._leftovers_s))
             if self._expired_s is not None:
                 group.create_task(_repeat(self._sweep, self._expired_s))
+            if self._access is not None:
+                await _guarded(self._audit)
+                group.create_task(_repeat(self._audit, self._leftovers_s))
 
     async def sweep(self) -> tuple[int, int]:
         """Delete every expired upload that nobody holds; return how many, of how many."""
@@ -82,6 +90,10 @@ class Sweeper:
         if removed:
             log.info("tidied", extra=fields(removed=removed))
 
+    async def _audit(self) -> None:
+        if self._access is not None:
+            await self._access.audit(self._store, _AUDIT_S)
+
     async def _is_expired(self, upload: UploadId) -> bool:
         try:
             self._expiry.check((await self._store.load(upload)).info)
@@ -101,7 +113,10 @@ class Sweeper:
             return False
         try:
             async with self._locks.hold(upload):
-                return await self._is_expired(upload) and await self._store.remove(upload)
+                removed = await self._is_expired(upload) and await self._store.remove(upload)
+                if removed and self._access is not None:
+                    self._access.release(upload)
+                return removed
         except (RemoteUnavailableError, LockServiceError):
             raise
         except (StoreError, UploadLockedError) as error:  # held by another replica
@@ -112,9 +127,13 @@ class Sweeper:
 async def _repeat(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
     while True:
         await asyncio.sleep(interval_s)
-        try:
-            await work()
-        except FileloftError as error:
-            log.warning("sweep ended early", extra=fields(error=error, cause=error.__cause__))
-        except Exception:  # whatever it is, what expires must not depend on a restart
-            log.exception("sweep failed")
+        await _guarded(work)
+
+
+async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except FileloftError as error:
+        log.warning("sweep ended early", extra=fields(error=error, cause=error.__cause__))
+    except Exception:  # whatever it is, what expires must not depend on a restart
+        log.exception("sweep failed")

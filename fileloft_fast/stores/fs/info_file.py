@@ -32,6 +32,7 @@ class _Fast(msgspec.Struct):
     metadata: str = ""
     concat: str = ""
     created_at: float = 0.0
+    subject: str = ""
 
 
 class _Record(msgspec.Struct):
@@ -54,7 +55,7 @@ class _Record(msgspec.Struct):
 _TEMPLATE: Final = (
     b'{"id":"%b","size":%b,"offset":%d,"metadata":%b,"size_is_deferred":%b,"expires_at":%b,'
     b'"is_partial":%b,"is_final":%b,"partial_uploads":%b,"storage":{},'
-    b'"fast":{"version":1,"metadata":%b,"concat":%b,"created_at":%.6f,"unverified_from":'
+    b'"fast":{"version":1,"metadata":%b,"concat":%b,"created_at":%.6f,%b"unverified_from":'
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -90,6 +91,7 @@ def render_info(info: UploadInfo) -> bytes:
         _ENCODER.encode(info.metadata.raw),
         _ENCODER.encode(info.concat_raw),
         info.created_at,
+        b'"subject":%b,' % _ENCODER.encode(info.owner) if info.owner else b"",
     )
     room = _SECTOR - len(head) % _SECTOR
     padding = b" " * room if room < _WIDTH else b""  # white space may stand before a JSON value
@@ -135,6 +137,7 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
         concat_raw=fast.concat,
         partials=tuple(UploadId(part) for part in record.partial_uploads),
         created_at=fast.created_at,
+        owner=fast.subject,
     )
     return Record(info, unverified_from, mark_at)
 

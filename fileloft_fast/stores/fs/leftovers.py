@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.model import MADE_ID_PATTERN
 from fileloft_fast.stores.fs.failures import store_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Ids as we make them: whatever else lies in the directory may be somebody's.
-_match_name: Final = re.compile(r"([0-9a-f]{32})(|\.zst|\.info\.tmp)").fullmatch
+_match_name: Final = re.compile(rf"({MADE_ID_PATTERN})(|\.zst|\.info\.tmp)").fullmatch
 _SLICE: Final = 512
 
 

@@ -43,6 +43,10 @@ WRONG = {
     "FILELOFT_SYNC": "often",
     "FILELOFT_FILE_MODE": "0999",
     "FILELOFT_LOG": "loud",
+    "FILELOFT_JWT_JWKS": "http://keys.example/jwks.json",
+    "FILELOFT_JWT_AUDIENCE": "a b",
+    "FILELOFT_JWT_ISSUER": "a b",
+    "FILELOFT_JWT_SUBJECT": "a b",
 }
 NOT_YET = [
     "FILELOFT_TLS_CERT",

@@ -1,0 +1,188 @@
+"""Who has how much, and how often a grant was used: durable, and right for all workers together."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.access.database import Database
+from fileloft_fast.errors import ForbiddenError, QuotaError, TooLargeError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from fileloft_fast.model import Permit, Quota, UploadId, UploadInfo
+
+_FULL_S: Final = 60
+"""``Retry-After`` where only an upload that ends or goes makes room."""
+
+_AUDIT_MARGIN_S: Final = 600.0
+"""An upload is written down before it is made, and made within this."""
+
+
+class Accounts:
+    """The accounts in the file at *path*; see ``Database`` for what can go wrong."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is written down."""
+        return self._database.used
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._database.close()
+
+    async def reserve(self, permit: Permit, info: UploadInfo) -> None:
+        """Count *info* as made, before it is.
+
+        Raises ForbiddenError where the token has made all its uploads, QuotaError, and
+        TooLargeError where no waiting would help.
+        """
+        await self._database.run(lambda connection: _reserve(connection, permit, info))
+
+    def cancel(self, permit: Permit, info: UploadInfo) -> None:
+        """Take back what was reserved for an upload that nothing came of."""
+        self._database.post(lambda connection: _cancel(connection, permit, info.id))
+
+    async def grow(self, permit: Permit, info: UploadInfo, least: int, most: int | None) -> int:
+        """Return how large *info*, whose length was deferred, may become: up to *most* bytes.
+
+        It is counted as that large from now on. Raises QuotaError for less than *least*.
+        """
+        return await self._database.run(
+            lambda connection: _grow(connection, permit.quota, info, least, most)
+        )
+
+    def settle(self, info: UploadInfo) -> None:
+        """Count *info* as it is now."""
+        row = _row(info, time.time())
+        self._database.post(lambda connection: _settle(connection, row))
+
+    def release(self, upload: UploadId) -> None:
+        """Give back what a removed upload had."""
+        self._database.post(lambda connection: _release(connection, upload))
+
+    async def begin_audit(self, every_s: float) -> bool:
+        """Return whether it is this process that goes through all uploads now."""
+        now = time.time()
+        return await self._database.run(lambda connection: _begin_audit(connection, now, every_s))
+
+    async def correct(self, infos: Iterable[UploadInfo]) -> None:
+        """Write down how uploads are; their owners' accounts follow."""
+        rows = [_row(info, time.time()) for info in infos]
+        await self._database.run(lambda connection: _correct(connection, rows))
+
+    async def end_audit(self, begun_at: float) -> None:
+        """Forget uploads that an audit from *begun_at* on has not seen, and grants that ended."""
+        await self._database.run(lambda connection: _end_audit(connection, begun_at))
+
+
+_Row = tuple[str, str, int, int, float]
+_INSERT: Final = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?)"
+
+
+def _row(info: UploadInfo, now: float) -> _Row:
+    """Return the row of an upload: a promised length counts as if it were there."""
+    size = info.offset if info.length is None else info.length
+    return info.id, info.owner, size, 0 if info.complete else 1, now
+
+
+def _reserve(connection: sqlite3.Connection, permit: Permit, info: UploadInfo) -> None:
+    now = time.time()
+    row = _row(info, now)
+    _check_quota(connection, permit.quota, info.owner, row[2], running=row[3])
+    if permit.uploads:
+        _use(connection, permit)
+    _put(connection, row)
+
+
+def _use(connection: sqlite3.Connection, permit: Permit) -> None:
+    """Count a use of the token; what was made with it may be gone by now, and counts."""
+    used = connection.execute(
+        "INSERT INTO grants VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET used = used + 1"
+        " WHERE used < ? RETURNING used",
+        (permit.token_id, permit.expires_at, permit.uploads),
+    ).fetchone()
+    if used is None:
+        raise ForbiddenError("the token has made all the uploads that it may")
+
+
+def _cancel(connection: sqlite3.Connection, permit: Permit, upload: UploadId) -> None:
+    connection.execute(
+        "UPDATE grants SET used = used - 1 WHERE name = ? AND used > 0 AND ?",
+        (permit.token_id, permit.uploads),
+    )
+    _release(connection, upload)
+
+
+def _check_quota(
+    connection: sqlite3.Connection, quota: Quota, subject: str, size: int, *, running: int
+) -> None:
+    if quota.bytes and size > quota.bytes:
+        raise TooLargeError(f"more than the {quota.bytes} bytes that the subject may have")
+    has_bytes, has_running = _totals(connection, subject)
+    if quota.bytes and has_bytes + size > quota.bytes:
+        raise QuotaError("the subject has all the bytes that it may", retry_after_s=_FULL_S)
+    if quota.uploads and running and has_running >= quota.uploads:
+        raise QuotaError("the subject has too many unfinished uploads", retry_after_s=_FULL_S)
+
+
+def _totals(connection: sqlite3.Connection, subject: str) -> tuple[int, int]:
+    found = connection.execute(
+        "SELECT bytes, running FROM subjects WHERE subject = ?", (subject,)
+    ).fetchone()
+    return (0, 0) if found is None else (int(found[0]), int(found[1]))
+
+
+def _grow(
+    connection: sqlite3.Connection, quota: Quota, info: UploadInfo, least: int, most: int | None
+) -> int:
+    known = connection.execute("SELECT bytes FROM uploads WHERE id = ?", (info.id,)).fetchone()
+    has = int(known[0]) if known else 0
+    left = max(quota.bytes - _totals(connection, info.owner)[0] + has, 0)
+    if least > left:
+        raise QuotaError("the subject has all the bytes that it may", retry_after_s=_FULL_S)
+    size = left if most is None else min(left, most)
+    _put(connection, (info.id, info.owner, size, 1, time.time()))
+    return size
+
+
+def _put(connection: sqlite3.Connection, row: _Row) -> None:
+    """Insert or replace a row; REPLACE by itself fires no trigger of DELETE."""
+    connection.execute("DELETE FROM uploads WHERE id = ?", (row[0],))
+    connection.execute(_INSERT, row)
+
+
+def _settle(connection: sqlite3.Connection, row: _Row) -> None:
+    connection.execute(
+        "UPDATE uploads SET bytes = ?, running = ?, written_at = ? WHERE id = ?",
+        (row[2], row[3], row[4], row[0]),
+    )
+
+
+def _release(connection: sqlite3.Connection, upload: UploadId) -> None:
+    connection.execute("DELETE FROM uploads WHERE id = ?", (upload,))
+
+
+def _begin_audit(connection: sqlite3.Connection, now: float, every_s: float) -> bool:
+    begun = connection.execute(
+        "INSERT INTO audits VALUES (1, ?) ON CONFLICT DO UPDATE SET begun_at = excluded.begun_at"
+        " WHERE begun_at <= ? OR begun_at > ? RETURNING 1",
+        (now, now - every_s, now),
+    ).fetchone()
+    return begun is not None
+
+
+def _correct(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+    for row in rows:
+        _put(connection, row)
+
+
+def _end_audit(connection: sqlite3.Connection, begun_at: float) -> None:
+    connection.execute("DELETE FROM uploads WHERE written_at < ?", (begun_at - _AUDIT_MARGIN_S,))
+    connection.execute("DELETE FROM grants WHERE expires_at < ?", (begun_at - _AUDIT_MARGIN_S,))

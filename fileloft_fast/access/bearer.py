@@ -1,0 +1,75 @@
+"""Where a request carries its token, and how to be rid of it before anybody else sees it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from fileloft_fast.errors import UnauthorizedError
+
+if TYPE_CHECKING:
+    from fileloft_fast.model import Permit, RequestHead, Response
+
+MAX_TOKEN_BYTES: Final = 8 * 1024
+UNAUTHORIZED: Final = "a valid token is needed"
+"""All that is said: which of signature, time and audience was wrong helps only who guesses."""
+
+_PARAMETER: Final = "token="
+# RFC 6750 section 2.1, whose token is a JWT here (RFC 7519): three parts of base64url.
+_PATTERN: Final = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+_match_token: Final = re.compile(_PATTERN).fullmatch
+_match_bearer: Final = re.compile(rf"(?i:bearer) +({_PATTERN})").fullmatch
+_find_queries: Final = re.compile(r"\?[^ ]*")
+
+
+def token_of(head: RequestHead) -> tuple[str, bool]:
+    """Return the one token of *head*, and whether it came in the query.
+
+    Raises UnauthorizedError for none, for two (RFC 6750 section 2), and for what is none.
+    """
+    field = head.headers.get("authorization")
+    values = [
+        part[len(_PARAMETER) :] for part in head.query.split("&") if part.startswith(_PARAMETER)
+    ]
+    if field is not None and not values:
+        match = _match_bearer(field)
+        token = match[1] if match else ""
+    elif field is None and len(values) == 1 and _match_token(values[0]):
+        token = values[0]
+    else:
+        token = ""
+    if not token or len(token) > MAX_TOKEN_BYTES:
+        raise UnauthorizedError(UNAUTHORIZED)
+    return token, bool(values)
+
+
+def admitted(head: RequestHead, permit: Permit | None) -> RequestHead:
+    """Return *head* with its permit and without a token in a URL, for whoever sees it from now on.
+
+    A client that was given URLs with its token names partial uploads by them.
+    """
+    headers = head.headers
+    named = headers.get("upload-concat", "")
+    if _PARAMETER in named:
+        headers = {**headers, "upload-concat": _find_queries.sub("", named)}
+    return replace(head, permit=permit, query=_without_token(head.query), headers=headers)
+
+
+def addressed(response: Response, token: str) -> Response:
+    """Return *response* with the token in its Location.
+
+    Who could not set a header when the upload was made cannot set one for its bytes either.
+    """
+    own = tuple(
+        (name, f"{value}?{_PARAMETER}{token}" if name == "Location" else value)
+        for name, value in response.own
+    )
+    return replace(response, own=own)
+
+
+def _without_token(query: str) -> str:
+    if not query:
+        return ""
+    return "&".join(part for part in query.split("&") if not part.startswith(_PARAMETER))

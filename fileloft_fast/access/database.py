@@ -1,0 +1,169 @@
+"""One SQLite file for all worker processes, written by one thread, many requests a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from fileloft_fast.errors import AccountsError, FileloftError
+from fileloft_fast.observe.log import fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+_Job: TypeAlias = tuple[Work[Any], "asyncio.Future[Any]"]
+
+_BATCH: Final = 256
+_BUSY_S: Final = 5.0
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL; -- a grant that was used must be so after a power cut
+CREATE TABLE IF NOT EXISTS grants (
+    name TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL, bytes INTEGER NOT NULL,
+    running INTEGER NOT NULL, written_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS subjects (
+    subject TEXT PRIMARY KEY, bytes INTEGER NOT NULL, running INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audits (one INTEGER PRIMARY KEY CHECK (one = 1), begun_at REAL NOT NULL);
+CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON uploads BEGIN
+    INSERT INTO subjects VALUES (new.subject, new.bytes, new.running) ON CONFLICT DO UPDATE
+    SET bytes = bytes + new.bytes, running = running + new.running;
+END;
+CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE ON uploads BEGIN
+    UPDATE subjects SET bytes = bytes - old.bytes + new.bytes,
+    running = running - old.running + new.running WHERE subject = new.subject;
+END;
+CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON uploads BEGIN
+    UPDATE subjects SET bytes = bytes - old.bytes, running = running - old.running
+    WHERE subject = old.subject;
+    DELETE FROM subjects WHERE subject = old.subject AND bytes = 0 AND running = 0;
+END;
+"""
+
+
+class Database:
+    """The file at *path*, made when it is first needed.
+
+    What is asked for while a transaction is being made durable goes into the next one together, so
+    that many creations share one sync.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def used(self) -> bool:
+        """Whether there is anything in it: what was never written down need not be taken away."""
+        return self._thread is not None or self._path.exists()
+
+    async def run(self, work: Work[T]) -> T:
+        """Return what *work* does in a transaction, durable on return.
+
+        *work* raises before it has written anything, or not at all. Raises AccountsError.
+        """
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._put((work, done))
+        return await done
+
+    def post(self, work: Work[None]) -> None:
+        """Have *work* done soon; where it fails, the next audit makes up for it."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        done.add_done_callback(_log_failure)
+        self._put((work, done))
+
+    async def close(self) -> None:
+        """Do what was asked for, and close the file."""
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            self._jobs.put(None)
+            await self._loop.run_in_executor(None, thread.join)
+
+    def _put(self, job: _Job) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="accounts", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    # -- in the thread --------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (job := self._jobs.get()) is not None:
+            jobs = [job]
+            ending = False
+            with contextlib.suppress(queue.Empty):
+                while len(jobs) < _BATCH and not ending:
+                    more = self._jobs.get_nowait()
+                    ending = more is None
+                    jobs += [] if more is None else [more]
+            try:
+                connection = connection or self._opened()
+                results = _transact(connection, jobs)
+            except Exception as error:  # whoever waits must hear of a bug of ours, too
+                log.exception("accounts failed", extra=fields(file=self._path, error=error))
+                results = [AccountsError("the accounts cannot be written")] * len(jobs)
+            self._loop.call_soon_threadsafe(_resolve, jobs, results)
+            if ending:
+                break
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            self._path.chmod(0o600)
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
+    """Return what each job returned, or the FileloftError that it raised. Raises sqlite3.Error."""
+    results: list[Any] = []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for work, _ in jobs:
+            try:
+                results.append(work(connection))
+            except FileloftError as error:
+                results.append(error)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _resolve(jobs: list[_Job], results: list[Any]) -> None:
+    for (_, done), result in zip(jobs, results, strict=True):
+        if done.cancelled():
+            continue
+        if isinstance(result, FileloftError):
+            done.set_exception(result)
+        else:
+            done.set_result(result)
+
+
+def _log_failure(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and done.exception() is not None:
+        log.warning("accounts are behind", extra=fields(error=done.exception()))
