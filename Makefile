@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 EXTENSIONS := setup.py pyproject.toml $(wildcard ext/*.pyx ext/*.pxd ext/*.h)
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/local/go/bin
 
-.PHONY: setup run check test bench docs build debug
+.PHONY: setup run check test test-images bench docs build debug
 
 setup: $(VENV)/.installed   ## compile and install into .venv
 
@@ -23,12 +23,18 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 	cython-lint ext
 	lint-imports
 	codespell
+	hadolint Dockerfile
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 test: $(VENV)/.test         ## every test, real clients included
 	@.ci/system-packages test "$(PYTHON)"
 	tests/clients/prepare && tests/stores/prepare
 	pytest
+
+test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each image started; wants root
+	@.ci/system-packages images "$(PYTHON)"
+	tests/stores/prepare
+	python -m tests.images.rehearse
 
 bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
 	pytest benchmarks --benchmark-only
@@ -44,7 +50,9 @@ debug: $(VENV)/.dev         ## recompile in place with assertions and without op
 
 docker-build-all: $(addprefix docker-build-,fs s3 gcs azure) ;
 docker-build-%:             ## the image of one backend
-	docker build --target $* --tag fileloft-fast:$* $(if $(filter fs,$*),--tag fileloft-fast:latest) .
+	docker build --target $* --tag fileloft-fast:$* $(if $(filter fs,$*),--tag fileloft-fast:latest) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) .
 
 $(VENV)/.made: .ci/system-packages
 	@.ci/system-packages build "$(PYTHON)"

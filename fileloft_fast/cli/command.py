@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
 from fileloft_fast.cli.check import check
+from fileloft_fast.cli.health import health
 from fileloft_fast.cli.sweep import sweep
 from fileloft_fast.config import ROWS, read_settings, unknown_variables
 from fileloft_fast.errors import ConfigError
@@ -91,6 +92,11 @@ COMMANDS: Final = (
         "sweep",
         "delete once what has expired and what belongs to no upload",
         with_settings(lambda settings, _wanted: sweep(settings)),
+    ),
+    Command(
+        "health",
+        "ask the server that runs with these settings whether it lives, as a HEALTHCHECK does",
+        with_settings(lambda settings, _wanted: health(settings)),
     ),
 )
 """The table of commands; the first one is run where none is named."""
