@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
+from fileloft_fast.app.adoption import adopt_uploads
 from fileloft_fast.app.site import site_of
 from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.errors import ShuttingDownError
@@ -39,6 +40,7 @@ def serve(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     stop = _watch_signals(asyncio.get_running_loop())
     async with opened_storage(settings) as storage:
+        await adopt_uploads(settings)
         await _serve_until(stop, settings, storage)
     log.info("stopped")
     return 0

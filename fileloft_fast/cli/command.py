@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
+from fileloft_fast.cli import adopt
 from fileloft_fast.cli.check import check
 from fileloft_fast.cli.health import health
 from fileloft_fast.cli.sweep import sweep
@@ -97,6 +98,12 @@ COMMANDS: Final = (
         "health",
         "ask the server that runs with these settings whether it lives, as a HEALTHCHECK does",
         with_settings(lambda settings, _wanted: health(settings)),
+    ),
+    Command(
+        "adopt",
+        "go on with the uploads that fileloft or tusd left in a directory",
+        with_settings(adopt.adopt),
+        adopt.add_arguments,
     ),
 )
 """The table of commands; the first one is run where none is named."""

@@ -131,7 +131,8 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
     info = UploadInfo(
         id=upload,
         offset=Offset(record.offset),
-        length=None if record.size_is_deferred else record.size,
+        # fileloft calls a length deferred that came with the creation, where both were sent.
+        length=record.size,
         metadata=metadata,
         concat=concat,
         concat_raw=fast.concat,

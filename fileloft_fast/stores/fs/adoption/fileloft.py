@@ -1,0 +1,228 @@
+"""fileloft's directories: ``{id}.info``, a file ``{id}_part_{n}`` for each PATCH, ``{id}`` at last.
+
+What ``.info`` says of the offset is what the client was told. fileloft writes a part, then
+``.info``, neither of them atomically, and joins the parts when the last byte has come.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fileloft_fast.errors import StoreError
+from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
+from fileloft_fast.stores.fs.adoption.plan import (
+    INFO,
+    Plan,
+    Source,
+    Verdict,
+    concat_of,
+    left_out,
+    match_id,
+    maybe_source,
+    metadata_of,
+    read_info,
+    rebuilt,
+)
+from fileloft_fast.stores.fs.info_file import parse_info
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LOCKS: Final = "locks"
+"""fileloft makes this folder in its data directory at the first PATCH."""
+
+match_part: Final = re.compile(r"(.+)_part_(0|[1-9][0-9]{0,9})").fullmatch
+
+
+class Found(Struct, frozen=True):
+    """What lies on the disk for one upload. *recorded_ns*: when its ``.info`` was last written."""
+
+    parts: tuple[tuple[int, Source], ...]
+    data: Source | None
+    recorded_ns: int
+
+
+class FileloftDirectory:
+    """Uploads of fileloft in *path*; *base_path* is where they will be served.
+
+    In place, what is finished is left as it is: this server reads it. *thorough*: look at uploads
+    whose names alone say that there is nothing to do, too.
+    """
+
+    def __init__(
+        self, path: Path, base_path: str, *, in_place: bool, thorough: bool = True
+    ) -> None:
+        self.path = path
+        self._base_path = base_path
+        self._in_place = in_place
+        self._thorough = thorough
+        self._parts: dict[str, list[int]] = {}
+
+    def names(self) -> Sequence[str]:
+        """Read the directory once; see ``ForeignDirectory``."""
+        infos, others = set[str](), set[str]()
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                is_info = entry.name.endswith(INFO)
+                (infos if is_info else others).add(entry.name.removesuffix(INFO))
+        self._parts = {}
+        for name in others - infos:
+            match = match_part(name)
+            if match is not None and match[1] in infos:
+                self._parts.setdefault(match[1], []).append(int(match[2]))
+        if not self._thorough:
+            infos = {name for name in infos if name in self._parts or name not in others}
+        return sorted(infos)
+
+    def plan(self, name: str) -> Plan:
+        """Decide what becomes of *name*; see ``ForeignDirectory``."""
+        if not match_id(name):
+            return left_out(name, "this server has no URL for such an id")
+        upload = UploadId(name)
+        found = self._found(name)
+        try:
+            record = parse_info(read_info(self.path / f"{name}{INFO}"), upload)
+        except StoreError:
+            return left_out(name, "its .info cannot be read: not fileloft's, or cut off by a crash")
+        if record.mark_at is not None:
+            return plan_ours(name, found)
+        if _is_held(self.path / LOCKS / f"{name}.lock"):
+            return left_out(name, "a fileloft that runs holds its lock")
+        metadata, why = metadata_of(record.info.metadata.pairs)
+        info = replace(record.info, metadata=metadata, created_at=found.recorded_ns / 1e9)
+        if info.concat is not Concat.NONE:
+            raw = concat_of(
+                self._base_path, partial=info.concat is Concat.PARTIAL, partials=info.partials
+            )
+            info = replace(info, concat_raw=raw)
+        plan = plan_fileloft(info, found, in_place=self._in_place)
+        if plan.verdict is Verdict.LEFT_OUT and info.concat is Concat.FINAL and info.complete:
+            plan = self._plan_final(info, plan)
+        return replace(plan, why=plan.why or why)
+
+    def retire(self) -> None:
+        """Take fileloft's locks away; see ``ForeignDirectory``."""
+        locks = self.path / LOCKS
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for lock in locks.iterdir():
+                if not _is_held(lock):
+                    lock.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody has put something in meanwhile
+                locks.rmdir()
+
+    def _found(self, name: str) -> Found:
+        parts = []
+        for number in sorted(self._parts.get(name, ())):
+            source = maybe_source(self.path / f"{name}_part_{number}")
+            if source is not None:
+                parts.append((number, source))
+        recorded = (self.path / f"{name}{INFO}").lstat()
+        return Found(tuple(parts), maybe_source(self.path / name), recorded.st_mtime_ns)
+
+    def _plan_final(self, info: UploadInfo, otherwise: Plan) -> Plan:
+        """Put a joined upload together again, which fileloft empties when it has joined it."""
+        sources = rebuilt(self.path, info, [self._length(name) for name in info.partials])
+        if not sources:
+            return otherwise
+        return Plan(
+            name=info.id,
+            verdict=Verdict.ADOPT,
+            why="joined again: fileloft lost its bytes",
+            info=info,
+            sources=sources,
+        )
+
+    def _length(self, name: str) -> int | None:
+        if not match_id(name):
+            return None
+        try:
+            return parse_info(read_info(self.path / f"{name}{INFO}"), UploadId(name)).info.length
+        except (StoreError, OSError):  # which makes it a partial upload that is not there
+            return None
+
+
+def plan_ours(name: str, found: Found) -> Plan:
+    """Decide about an upload that was adopted: parts that a crash left go, if they are in it."""
+    size = 0 if found.data is None else found.data.size
+    if sum(part.size for _, part in found.parts) > size:
+        return left_out(name, "a fileloft went on with it after it was adopted")
+    leftovers = tuple(part.path for _, part in found.parts)
+    return Plan(name=name, verdict=Verdict.KNOWN, leftovers=leftovers)
+
+
+def plan_fileloft(info: UploadInfo, found: Found, *, in_place: bool) -> Plan:
+    """Decide about an upload of which fileloft told its client ``info.offset``."""
+    if info.length is not None and info.offset > info.length:
+        return left_out(info.id, f"its offset {info.offset} lies behind its length {info.length}")
+    if info.concat is Concat.FINAL and not info.complete:
+        return left_out(info.id, "it was being joined when the server ended: no client knows of it")
+    parts, wrong = acknowledged(info.offset, found)
+    held = 0 if found.data is None else found.data.size
+    if found.data is not None and info.complete and held == info.offset and (wrong or not parts):
+        return _plan_finished(info, found, found.data, in_place=in_place)
+    if wrong:
+        return left_out(info.id, _damage(info, held) if not found.parts else wrong)
+    if held > info.offset:
+        return left_out(info.id, f"{held} bytes lie there, of which its .info does not know")
+    leftovers = tuple(part.path for _, part in found.parts)
+    return Plan(
+        name=info.id,
+        verdict=Verdict.ADOPT,
+        info=info,
+        sources=parts,
+        leftovers=leftovers if in_place else (),
+    )
+
+
+def acknowledged(offset: Offset, found: Found) -> tuple[tuple[Source, ...], str]:
+    """Return the parts that make up the first *offset* bytes, or why there are none.
+
+    A server that ended between a part and its ``.info`` leaves a part that no client was told of.
+    It can be told from the others only while it is the last one: the next PATCH gets the next
+    number and brings the same bytes again, and then fileloft itself joins both.
+    """
+    if [number for number, _ in found.parts] != list(range(len(found.parts))):
+        return (), "one of its parts is missing"
+    parts = tuple(part for _, part in found.parts)
+    total = sum(part.size for part in parts)
+    if total == offset:
+        return parts, ""
+    if total < offset:
+        return (), f"{offset - total} bytes are missing that the client was told are there"
+    if total - parts[-1].size == offset and parts[-1].modified_ns > found.recorded_ns:
+        return parts[:-1], ""
+    return (), "bytes of which no client was told lie among its parts"
+
+
+def _plan_finished(info: UploadInfo, found: Found, data: Source, *, in_place: bool) -> Plan:
+    leftovers = tuple(part.path for _, part in found.parts)
+    if in_place:
+        return Plan(name=info.id, verdict=Verdict.KNOWN, leftovers=leftovers)
+    return Plan(name=info.id, verdict=Verdict.ADOPT, info=info, sources=(data,))
+
+
+def _is_held(lock: Path) -> bool:
+    """Return whether a process holds *lock*, which the kernel takes back when it ends."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _damage(info: UploadInfo, held: int) -> str:
+    return f"damaged: {held} of {info.offset} bytes are there"

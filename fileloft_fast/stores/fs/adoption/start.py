@@ -1,0 +1,106 @@
+"""At a server's start: uploads that fileloft left unfinished are continued without being asked for.
+
+Whoever changes the image and nothing else has clients in the middle of uploads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.errors import StoreError
+from fileloft_fast.observe.log import fields
+from fileloft_fast.stores.fs.adoption.carry import Carrier
+from fileloft_fast.stores.fs.adoption.fileloft import LOCKS, FileloftDirectory, match_part
+from fileloft_fast.stores.fs.adoption.plan import INFO, Plan, Verdict, left_out, read_info
+from fileloft_fast.stores.fs.adoption.tusd import maybe_tusd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+_LOOKED_AT: Final = 10_000  # names, which takes about 10 ms
+_READ: Final = 4
+
+
+def adopt_at_start(path: Path, base_path: str, file_mode: int) -> None:
+    """Adopt what fileloft left unfinished in *path*, and say what is to be done by hand. Blocks.
+
+    Where fileloft never was, this looks at the first names in the directory and no further. Raises
+    OSError where the directory cannot be read.
+    """
+    server = former_server(path)
+    if server == "tusd":
+        log.warning(
+            "uploads of tusd lie here, which nobody can reach until they are adopted",
+            extra=fields(command=f"fileloft-fast adopt --from tusd {path}"),
+        )
+    if server != "fileloft":
+        return
+    with _alone(path):
+        directory = FileloftDirectory(path, base_path, in_place=True, thorough=False)
+        carrier = Carrier(path, in_place=True, file_mode=file_mode)
+        adopted, left = 0, 0
+        for name in directory.names():
+            plan = attempt(carrier, directory.plan(name))
+            adopted += plan.verdict is Verdict.ADOPT
+            left += plan.verdict is Verdict.LEFT_OUT
+        if not left:
+            directory.retire()
+    if adopted or left:
+        log.info("adopted uploads of fileloft", extra=fields(uploads=adopted, left_out=left))
+    if left:
+        log.warning(
+            "uploads of fileloft cannot be continued; the command says which, and why",
+            extra=fields(
+                uploads=left, command=f"fileloft-fast adopt --from fileloft --dry-run {path}"
+            ),
+        )
+
+
+def attempt(carrier: Carrier, plan: Plan) -> Plan:
+    """Do what *plan* says; return it, or the plan to leave the upload out where that failed."""
+    if plan.verdict is Verdict.LEFT_OUT:
+        return plan
+    try:
+        carrier.carry(plan)
+    except OSError as error:
+        return left_out(plan.name, os.strerror(error.errno or 0))
+    except StoreError as error:
+        return left_out(plan.name, str(error))
+    return plan
+
+
+def former_server(path: Path) -> str:
+    """Return whose uploads *path* holds besides ours, as far as its first names tell, or ""."""
+    if (path / LOCKS).is_dir():
+        return "fileloft"
+    read = 0
+    with os.scandir(path) as entries:
+        for entry in islice(entries, _LOOKED_AT):
+            if match_part(entry.name):
+                return "fileloft"
+            if entry.name.endswith(INFO) and read < _READ:
+                read += 1
+                if entry.is_file(follow_symlinks=False) and maybe_tusd(read_info(Path(entry.path))):
+                    return "tusd"
+    return ""
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other workers on the directory from adopting at the same time; they wait."""
+    locks = path / LOCKS
+    locks.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(locks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

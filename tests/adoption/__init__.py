@@ -1,0 +1,1 @@
+"""Taking over other servers' directories: decided, done, killed in between, and served."""
