@@ -200,24 +200,25 @@ def test_a_command_that_is_killed_again_and_again_ends_with_every_upload_whole(
         original.unfinished(f"u{number}", pieces, 10**9)
     data = tmp_path / "data"
     shutil.copytree(original.path, data, copy_function=shutil.copy2)
-    kills = 0
+    patience_s, between = 0.1, 0
     while True:
         process = subprocess.Popen(
             [sys.executable, "-m", "fileloft_fast", "adopt", "--from", "fileloft", str(data)],
             env={"PATH": "/usr/bin:/bin"},
             stdout=subprocess.DEVNULL,
         )
-        # it is to be hit while it works, which begins when it has been loaded
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.2, 0.6) + kills * 0.02)
+            process.wait(patience_s)
             break
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
+        patience_s += chance.uniform(0.01, 0.05)  # through the loading, then through the work
+        left = [path.name.split("_")[0] for path in data.glob("*_part_*")]
+        between += 0 < len(set(left)) < sum(map(bool, held.values()))
         for name, contents in held.items():
             assert_whole(data, name, contents)
     assert process.returncode == 0
-    assert kills
+    assert between, "none of the kills fell into the work"
     for name, contents in held.items():
         assert (data / name).read_bytes() == contents
     assert len(list(data.iterdir())) == 2 * len(held)
