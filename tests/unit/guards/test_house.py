@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs import tables
+from fileloft_fast.config import ROWS
 from fileloft_fast.errors import WireError
 from fileloft_fast.tus.responses import error_table
 from tests.unit.guards.house import (
@@ -80,3 +81,9 @@ def test_a_page_that_is_behind_its_table_is_seen() -> None:
     assert tables.render_page(page, "new") == f"# Page\n{tables.BEGIN}\nnew\n{tables.END}end\n"
     with pytest.raises(ValueError, match="marks"):
         tables.render_page("# Page without marks\n", "new")
+
+
+def test_every_setting_stands_on_its_page_once() -> None:
+    page = tables.render_settings()
+    for row in ROWS.values():
+        assert page.count(f"\n| `{row.variable}`") == 1
