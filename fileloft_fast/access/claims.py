@@ -26,14 +26,14 @@ OWN: Final = frozenset(Operation) - {Operation.ADMIN}
 """What a token allows that names no operations: everything, with uploads of its subject."""
 
 _LARGEST: Final = 2**63 - 1
-_LONGEST_SUBJECT: Final = 255
+LONGEST_SUBJECT: Final = 255
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)]
 _Rate = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 _Prefix = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{ID_PREFIX_PATTERN})\Z")]
 _Upload = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{UPLOAD_ID_PATTERN})\Z")]
-_Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_SUBJECT)]
-_TokenId = Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_SUBJECT)]
+_Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_SUBJECT)]
+_TokenId = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_SUBJECT)]
 
 
 class Limits(

@@ -11,7 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from fileloft_fast.access.bearer import MAX_TOKEN_BYTES
-from fileloft_fast.access.claims import CLAIM, GRANT_AUDIENCE, GRANT_TYPE, Limits
+from fileloft_fast.access.claims import (
+    CLAIM,
+    GRANT_AUDIENCE,
+    GRANT_TYPE,
+    LONGEST_SUBJECT,
+    Limits,
+)
 from fileloft_fast.config.access_values import LEAST_SECRET_BYTES
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.model import Operation
@@ -49,16 +55,22 @@ def issue_grant(  # noqa: PLR0913 - the limits of a grant, each by its name
     """Return a token that allows *operations* for *expires_in_s* seconds, and no more.
 
     *secret* is the first one of FILELOFT_GRANT_SECRET. Without a *subject* the uploads belong to
-    the grant itself. *uploads* is how many may be made with it, None for any number; *upload* the
-    only one that it is about. *metadata* must be sent with each creation exactly so.
+    the grant itself. *uploads* is how many may be made with it, None for any number. *upload* is
+    the only one that it is about, whoever made it where there is no *subject*. *metadata* must be
+    sent with each creation exactly so.
     Raises ValueError for what no server would accept, and ConfigError without the extra ``jwt``.
     """
     if len(secret.encode()) < LEAST_SECRET_BYTES:
         raise ValueError(f"the secret must have at least {LEAST_SECRET_BYTES} bytes")
+    if len(subject) > LONGEST_SUBJECT:
+        raise ValueError(f"a subject has at most {LONGEST_SUBJECT} characters")
     if expires_in_s <= 0:
         raise ValueError("a grant must end after it begins")
+    allowed = {Operation(name) for name in operations}
+    if upload is not None and not subject:
+        allowed.add(Operation.ADMIN)  # of that upload alone, whoever made it
     given: dict[str, Any] = {
-        "ops": [Operation(name) for name in operations],
+        "ops": sorted(allowed),
         "max_size": max_size,
         "metadata": dict(metadata or {}),
         "prefix": prefix,

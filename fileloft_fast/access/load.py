@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fileloft_fast.access.accounts import Accounts
 from fileloft_fast.access.grant import load_jwt
 from fileloft_fast.access.guard import Access
 from fileloft_fast.access.rate import Rates
@@ -23,11 +22,14 @@ def load_access(settings: Settings) -> Access:
     To be called on the loop that serves. Raises ConfigError where the extra is not installed.
     """
     load_jwt()
+    # Neither PyJWT nor SQLite is loaded by a server that asks nobody who they are.
     tokens = import_module("fileloft_fast.access.tokens")
     users = tokens.user_issuer(settings) if AuthMode.JWT in settings.auth else None
     grants = None
     if AuthMode.GRANT in settings.auth:
         grants = tokens.grant_issuer(settings.grant_secrets)
     quota = Quota(settings.quota_bytes, settings.quota_uploads, settings.quota_rate)
-    accounts = Accounts(Path(settings.data_dir, "access.db"))
+    accounts = import_module("fileloft_fast.access.accounts").Accounts(
+        Path(settings.data_dir, "access.db")
+    )
     return Access(tokens.Tokens(users, grants, quota), accounts, Rates(), quota)

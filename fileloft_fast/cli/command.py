@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
 from fileloft_fast.cli import adopt
+from fileloft_fast.cli import grant as grants
 from fileloft_fast.cli.check import check
 from fileloft_fast.cli.health import health
 from fileloft_fast.cli.sweep import sweep
@@ -104,6 +105,12 @@ COMMANDS: Final = (
         "go on with the uploads that fileloft or tusd left in a directory",
         with_settings(adopt.adopt),
         adopt.add_arguments,
+    ),
+    Command(
+        "grant",
+        "print a token that allows to upload, signed by FILELOFT_GRANT_SECRET",
+        grants.grant,
+        grants.add_arguments,
     ),
 )
 """The table of commands; the first one is run where none is named."""

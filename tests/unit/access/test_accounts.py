@@ -1,0 +1,128 @@
+"""Accounts: right for several processes at once, and closed where they cannot be written."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fileloft_fast.access.accounts import Accounts
+from fileloft_fast.access.rate import Rates
+from fileloft_fast.errors import AccountsError, ForbiddenError, QuotaError
+from fileloft_fast.model import Offset, Operation, Permit, Quota, UploadId, UploadInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def upload(name: str, length: int | None = 10) -> UploadInfo:
+    return UploadInfo(id=UploadId(name), offset=Offset(0), length=length, owner="ann")
+
+
+def permit(*, uploads: int = 0, quota: Quota | None = None) -> Permit:
+    return Permit(
+        subject="ann",
+        operations=frozenset(Operation),
+        expires_at=4e9,
+        uploads=uploads,
+        token_id="t",
+        quota=quota or Quota(),
+    )
+
+
+def totals(path: Path) -> list[tuple[str, int, int]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT * FROM subjects").fetchall()
+    finally:
+        connection.close()
+
+
+def test_processes_share_one_count(tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "access.db"
+        both = Accounts(path), Accounts(path)
+        limited = permit(uploads=30, quota=Quota(bytes=300))
+        made = [both[n % 2].reserve(limited, upload(f"u{n}")) for n in range(100)]
+        results = await asyncio.gather(*made, return_exceptions=True)
+        assert results.count(None) == 30
+        refusals = [error for error in results if error is not None]
+        assert {type(error) for error in refusals} <= {ForbiddenError, QuotaError}
+        for accounts in both:
+            await accounts.close()
+        assert totals(path) == [("ann", 300, 30)]
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    asyncio.run(scene())
+
+
+def test_what_is_released_or_cancelled_is_given_back(tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "access.db"
+        accounts = Accounts(path)
+        assert not accounts.used
+        once = permit(uploads=1)
+        await accounts.reserve(once, upload("a"))
+        accounts.cancel(once, upload("a"))
+        await accounts.reserve(once, upload("b"))
+        accounts.release(UploadId("b"))
+        accounts.release(UploadId("b"))
+        with pytest.raises(ForbiddenError):
+            await accounts.reserve(once, upload("c"))
+        await accounts.close()
+        assert totals(path) == []
+
+    asyncio.run(scene())
+
+
+def test_an_audit_is_one_process_work_and_forgets_what_is_gone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        path = tmp_path / "access.db"
+        accounts, other = Accounts(path), Accounts(path)
+        assert await accounts.begin_audit(60)
+        assert not await other.begin_audit(60)
+        assert await other.begin_audit(0)
+        await accounts.correct([upload("a"), upload("b", 5)])
+        await accounts.correct([upload("b", 7)])
+        await accounts.end_audit(0)
+        assert totals(path) == [("ann", 17, 2)]
+        await accounts.end_audit(5e9)
+        assert totals(path) == []
+        await accounts.close()
+        await other.close()
+
+    asyncio.run(scene())
+
+
+def test_what_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
+    async def scene() -> None:
+        accounts = Accounts(tmp_path / "missing" / "access.db")
+        with pytest.raises(AccountsError):
+            await accounts.reserve(permit(uploads=1), upload("a"))
+        (tmp_path / "missing").mkdir()
+        await accounts.reserve(permit(uploads=1), upload("a"))
+        await accounts.close()
+        (tmp_path / "broken").write_bytes(b"not a database" * 100)
+        broken = Accounts(tmp_path / "broken")
+        with pytest.raises(AccountsError):
+            await broken.reserve(permit(), upload("a"))
+        await broken.close()
+
+    asyncio.run(scene())
+
+
+def test_a_bucket_fills_with_time() -> None:
+    rates = Rates()
+    for _ in range(2):
+        rates.take("ann", 2.0, now=100.0)
+    with pytest.raises(QuotaError) as refused:
+        rates.take("ann", 2.0, now=100.2)
+    assert refused.value.retry_after_s == 1
+    rates.take("bob", 2.0, now=100.2)
+    rates.take("ann", 2.0, now=100.6)
+    rates.take("cyd", 0.1, now=200.0)
+    with pytest.raises(QuotaError) as refused:
+        rates.take("cyd", 0.1, now=200.0)
+    assert refused.value.retry_after_s == 10
