@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from tests.images.layers import Image
@@ -70,6 +70,13 @@ class Container:
             self._unshare.kill()
             raise
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unshare.kill()  # and with it all that is inside
+        self._unshare.wait()
+
     @property
     def pid(self) -> int:
         """The process that is PID 1 inside, as it is numbered outside."""
@@ -106,10 +113,7 @@ class Container:
         """Send SIGTERM to PID 1; return its exit status and the seconds that it took."""
         begun = time.monotonic()
         os.kill(self.pid, signal.SIGTERM)
-        try:
-            code = self._unshare.wait(_STOP_S)
-        finally:
-            self._unshare.kill()
+        code = self._unshare.wait(_STOP_S)
         self._reader.join(_STOP_S)
         return code, time.monotonic() - begun
 

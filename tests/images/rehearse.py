@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,47 +24,69 @@ from urllib.parse import urlsplit
 
 from tests.images.container import Container
 from tests.images.dockerfile import ROOT, parse_dockerfile
-from tests.images.layers import Builder, Image, say
+from tests.images.layers import Builder, Image, mounted, run_in, say
 from tests.stores.clouds import CLOUDS, key_of
 from tests.stores.seaweedfs import free_ports
 
 BASE: Final = "python:3.13-slim-trixie"
 CACHE: Final = ROOT / "build" / "images"
 _PACKAGES: Final = "python3,python3-venv,libpython3-dev,ca-certificates"
+_WANTED: Final = "fs, s3, gcs or azure for an image; wheel for an sdist and the wheel made of it"
+_WHEEL: Final = (
+    "pip install --quiet --no-cache-dir build && python -m build --outdir /dist .",
+    "python -m venv /srv/venv && /srv/venv/bin/pip install --quiet --no-cache-dir /dist/*.whl",
+    "cd /srv && /srv/venv/bin/python try_wheel.py",
+)
 _BODY: Final = os.urandom(3 << 20)
 
 
 def main() -> int:
     """Rehearse the images that the arguments name; 0 where all is as it should be."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("backends", nargs="*", default=["fs", *CLOUDS], help="fs, s3, gcs or azure")
+    parser.add_argument("subjects", nargs="*", default=["fs", *CLOUDS, "wheel"], help=_WANTED)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         sys.stderr.write("the rehearsal of the images needs root and debootstrap\n")
         return 2
-    return rehearse(wanted.backends) if wanted.inside else _again_inside()
+    return rehearse(wanted.subjects) if wanted.inside else _again_inside()
 
 
-def rehearse(backends: Sequence[str]) -> int:
-    """Build and run the images of *backends*; return 0, or raise what went wrong."""
+def rehearse(subjects: Sequence[str]) -> int:
+    """Build and try each of *subjects*; return 0, or raise what went wrong."""
     bases = {BASE: debian_root()}
     text = (ROOT / "Dockerfile").read_text()
+    told = []
     with TemporaryDirectory(dir=CACHE, prefix="build-") as work:
         builder = Builder(parse_dockerfile(text), bases, Path(work))
-        lines = []
-        for backend in backends:
-            (last,) = (s for s in parse_dockerfile(text, {"BACKEND": backend}) if not s.name)
-            say(f"{backend}: building")
+        for subject in subjects:
+            say(f"{subject}:")
+            if subject == "wheel":
+                told.append(try_wheel(builder.build("build"), Path(work) / subject))
+                continue
+            (last,) = (s for s in parse_dockerfile(text, {"BACKEND": subject}) if not s.name)
             begun = time.monotonic()
             image = builder.build(last.base)
             built_s = time.monotonic() - begun
             size = _size(image.layers[-1] / "opt/fileloft-fast")
-            say(f"{backend}: running")
-            told = try_out(image, backend, Path(work) / backend)
-            lines.append(f"{backend}: built in {built_s:.0f} s, /opt/fileloft-fast {size}; {told}")
-    say(*lines, f"{len(lines)} passed, 0 failed")
+            tried = try_out(image, subject, Path(work) / subject)
+            told.append(f"{subject}: built in {built_s:.0f} s, /opt/fileloft-fast {size}; {tried}")
+    say(*told, f"{len(told)} passed, 0 failed")
     return 0
+
+
+def try_wheel(image: Image, work: Path) -> str:
+    """Make an sdist in *image*, a wheel of that, and serve by it; return a line about it."""
+    upper = work / "upper"
+    upper.mkdir(parents=True)
+    begun = time.monotonic()
+    with mounted(image, upper, work) as root:
+        shutil.copy(ROOT / "tests/images/try_wheel.py", root / "srv")
+        for line in _WHEEL:
+            say(f"  {line}")
+            run_in(root, image.config, ["/bin/sh", "-c", line], {})
+        (wheel,) = (root / "dist").glob("*.whl")
+        return f"wheel: {wheel.name} in {time.monotonic() - begun:.0f} s"
 
 
 def debian_root() -> Path:
@@ -91,16 +114,18 @@ def try_out(image: Image, backend: str, work: Path) -> str:
     os.chown(volume, int(user), int(group))
     port = free_ports()["s3"]
     settings = {"FILELOFT_BIND": f"127.0.0.1:{port}"}
-    if backend == "fs":
-        location, told = _visit(Container(image, settings, volume, work), port)
-        assert (volume / key_of(location)).read_bytes() == _BODY
-    else:
-        with CLOUDS[backend](work / "cloud") as cloud:
-            location, told = _visit(
-                Container(image, {**settings, **cloud.settings}, volume, work), port
-            )
-            assert cloud.sha256(location) == hashlib.sha256(_BODY).hexdigest()
-    return told
+    with ExitStack() as ending:
+        if backend == "fs":
+            container = ending.enter_context(Container(image, settings, volume, work))
+            location, told = _visit(container, port)
+            assert (volume / key_of(location)).read_bytes() == _BODY
+            return told
+        cloud = ending.enter_context(CLOUDS[backend](work / "cloud"))
+        settings |= cloud.settings
+        container = ending.enter_context(Container(image, settings, volume, work))
+        location, told = _visit(container, port)
+        assert cloud.sha256(location) == hashlib.sha256(_BODY).hexdigest()
+        return told
 
 
 def _visit(container: Container, port: int) -> tuple[str, str]:
