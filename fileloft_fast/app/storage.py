@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fileloft_fast.access import Access, load_access
+from fileloft_fast.app.sharing import open_host_locks, own
 from fileloft_fast.config import AckMode, LockMode, SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import ConfigError, StoreError
@@ -30,14 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_OWN_EVERY_S: Final = 0.1
 _SPOOL_NAME: Final = "spool.id"  # flush.recovery makes it in every spool
 _CHUNKS: Final = "chunk"
 """Chunk mode's own part of the data directory: a cache, which is thrown away at each start."""
-
-
-class DirectoryTakenError(ConfigError):
-    """Another process works in the data directory."""
 
 
 class Storage(Struct, frozen=True):
@@ -54,18 +50,25 @@ class Storage(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncIterator[Storage]:
+async def opened_storage(
+    settings: Settings, *, wait: bool = True, on_wait: Callable[[], None] = lambda: None
+) -> AsyncIterator[Storage]:
     """Open everything that *settings* name, recovered and at work; close it in order.
 
-    *wait* for a process that is stopping to give the data directory up. An object store or a Redis
-    that does not answer is no error. Raises ConfigError.
+    *wait* for a process that is stopping to give the data directory up, after *on_wait*. An object
+    store or a Redis that does not answer is no error. Raises ConfigError.
     """
     async with AsyncExitStack() as ending:
         engine = Engine(asyncio.get_running_loop())
         directory = _open_directory(engine, settings)
         ending.callback(directory.close)
         ending.callback(engine.close)  # before the directory that its last jobs work in
-        await _own(directory, settings.shutdown_timeout_s + 1 if wait else 0)
+        shared = open_host_locks(settings)
+        if shared is not None:
+            ending.callback(shared.close)
+        # What runs may run on for a while in a process that was told to go, and is ended then.
+        patience_s = 2 * settings.shutdown_timeout_s + 1 if wait else 0
+        await own(directory, patience_s, alone=shared is None, on_wait=on_wait)
         await asyncio.get_running_loop().run_in_executor(None, _check_spool, settings)
         store: AnyStore = directory
         halt = None
@@ -81,7 +84,7 @@ async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncItera
         leases = await _open_leases(objects, settings)
         if leases is not None:
             ending.push_async_callback(leases.close)
-        locks = Locks(settings.lock_timeout_s, leases)
+        locks = shared or Locks(settings.lock_timeout_s, leases)
         expiry = Expiry(_ttl_s(settings), finished_too=settings.expire_finished)
         access = await _open_access(settings, ending)
         sweeper = Sweeper(
@@ -91,6 +94,7 @@ async def opened_storage(settings: Settings, *, wait: bool = True) -> AsyncItera
             expired_s=settings.sweep_interval_s if settings.enable_expiration else None,
             leftovers_s=settings.remote_sweep_interval_s,
             access=access,
+            turn=None if shared is None else shared.sweeping,
         )
         yield Storage(engine, store, locks, expiry, sweeper, halt, access)
 
@@ -125,21 +129,6 @@ def _open_directory(engine: Engine, settings: Settings) -> FsStore:
     except OSError as error:
         engine.close()
         raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
-
-
-async def _own(directory: FsStore, patience_s: float) -> None:
-    """Wait for a process that is stopping to give the data directory up (rolling restarts)."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience_s
-    try:
-        while not directory.try_own():
-            if loop.time() >= deadline:
-                raise DirectoryTakenError(
-                    "FILELOFT_DATA_DIR: another server works in this directory"
-                )
-            await asyncio.sleep(_OWN_EVERY_S)
-    except OSError as error:
-        log.warning("data directory without locks", extra=fields(error=error))
 
 
 def _check_spool(settings: Settings) -> None:

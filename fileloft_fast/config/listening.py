@@ -14,6 +14,7 @@ from fileloft_fast.config.values import (
     parse_owner,
     parse_socket_mode,
     parse_socket_path,
+    parse_workers,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ class Listening:
     )
     listen_pid: int = setting(
         "LISTEN_PID", "0", parse_count, "the process that LISTEN_FDS is meant for"
+    )
+    workers: int = setting(
+        "FILELOFT_WORKERS",
+        "1",
+        parse_workers,
+        "processes that serve, under a supervisor where there are several",
     )
     behind_proxy: bool = switch(
         "FILELOFT_BEHIND_PROXY",

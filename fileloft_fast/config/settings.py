@@ -263,10 +263,18 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
     yield from admission_contradictions(settings)
+    yield from _worker_contradictions(settings)
     least_s = _LEAST_LOCK_TTL_S[settings.lock]
     if settings.lock_ttl_s < least_s:
         yield f"FILELOFT_LOCK_TTL: must be at least {least_s} with FILELOFT_LOCK={settings.lock}"
     yield from _object_contradictions(settings) if settings.remote else _disk_demands(settings)
+
+
+def _worker_contradictions(settings: Settings) -> Iterator[str]:
+    if settings.workers > 1 and settings.remote:
+        yield "FILELOFT_WORKERS: one process only with an object store, whose spool is its own"
+    elif settings.workers > 1 and settings.lock is not LockMode.LOCAL:
+        yield "FILELOFT_WORKERS: on a local disk, FILELOFT_LOCK must be local with several workers"
 
 
 def _serving_contradictions(settings: Settings) -> Iterator[str]:

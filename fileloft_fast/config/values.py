@@ -22,6 +22,7 @@ _SMALLEST_PART: Final = 64 * 2**10
 _LARGEST_PART: Final = 4 * 2**30
 _LONGEST_PREFIX: Final = 500  # keys have 1,024 bytes everywhere: the prefix, an id, an ending
 _LARGEST_LEVEL: Final = 19
+_MOST_WORKERS: Final = 64
 _WEEK_S: Final = 7 * 24 * 3600
 _UNIT_BYTES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -281,6 +282,14 @@ def parse_positive_count(text: str) -> int:
     if parse_count(text) == 0:
         raise ValueError("must be at least 1")
     return int(text)
+
+
+def parse_workers(text: str) -> int:
+    """Parse how many processes are to serve."""
+    workers = parse_positive_count(text)
+    if workers > _MOST_WORKERS:
+        raise ValueError(f"must be from 1 to {_MOST_WORKERS}")
+    return workers
 
 
 def parse_seconds(text: str) -> float:

@@ -175,10 +175,10 @@ class Tenancy:
         self.queue[0].stop("another replica may have the upload")
 
 
-class SharedHold(Hold):
-    """A claim among several replicas: the same, and a lease for as long as it lasts.
+class OuterHold(Hold):
+    """A claim among those outside of this process too: who is first here then makes it there.
 
-    Raises LockServiceError where the locks of the replicas cannot be reached.
+    How that is done is for the kinds of it: ``_claim`` and ``_give_up``.
     """
 
     __slots__ = ("_limit", "_refusal")
@@ -194,7 +194,7 @@ class SharedHold(Hold):
         try:
             async with asyncio.timeout(self._locks.timeout_s) as self._limit:
                 await self._wait_here(queue)
-                tenancy = await self._ensure_tenancy(queue)
+                wanted = await self._claim(queue)
         except BaseException as error:
             self._limit = None
             await self._give_up()
@@ -203,7 +203,7 @@ class SharedHold(Hold):
                 raise refusal from error
             raise
         self._limit = None
-        if len(queue) > 1 or tenancy.asked:
+        if len(queue) > 1 or wanted:
             self.ask()
         return self
 
@@ -215,14 +215,8 @@ class SharedHold(Hold):
     ) -> None:
         await self._give_up()
 
-    @property
-    def lost(self) -> bool:
-        """Whether another replica may have the upload by now: nothing more may be committed."""
-        tenancy = self._locks.tenancies.get(self.upload)
-        return tenancy is None or tenancy.lost
-
     def refuse(self, error: Exception) -> None:
-        """Make a claim that still waits, here or for the lease, fail with *error*."""
+        """Make a claim that still waits, here or outside, fail with *error*."""
         if self._limit is not None and not self._limit.expired():
             self._refusal = error
             self._limit.reschedule(asyncio.get_running_loop().time())
@@ -232,6 +226,32 @@ class SharedHold(Hold):
             queue[0].ask()
             self._granted = asyncio.get_running_loop().create_future()
             await self._granted
+
+    async def _claim(self, queue: deque[Hold]) -> bool:
+        """Make the claim outside; return whether somebody there wants the upload already."""
+        raise NotImplementedError
+
+    async def _give_up(self) -> None:
+        """Leave the queue, and what was claimed outside to whoever is next."""
+        raise NotImplementedError
+
+
+class SharedHold(OuterHold):
+    """A claim among several replicas: the same, and a lease for as long as it lasts.
+
+    Raises LockServiceError where the locks of the replicas cannot be reached.
+    """
+
+    __slots__ = ()
+
+    @property
+    def lost(self) -> bool:
+        """Whether another replica may have the upload by now: nothing more may be committed."""
+        tenancy = self._locks.tenancies.get(self.upload)
+        return tenancy is None or tenancy.lost
+
+    async def _claim(self, queue: deque[Hold]) -> bool:
+        return (await self._ensure_tenancy(queue)).asked
 
     async def _ensure_tenancy(self, queue: deque[Hold]) -> Tenancy:
         """Return what the last holder here has left, or wait for the lease."""
@@ -290,6 +310,16 @@ class Locks:
         """Return who holds *upload* now in this process, or waits for its lease."""
         queue = self.queues.get(upload)
         return queue[0] if queue else None
+
+    def is_held(self, upload: UploadId) -> bool:
+        """Return whether somebody who can be asked to ``settle`` holds *upload*."""
+        return upload in self.queues
+
+    async def settle(self, upload: UploadId) -> None:
+        """Wait until the file has every byte that a holder's client has sent; see ``Hold``."""
+        holder = self.holder(upload)
+        if holder is not None:
+            await holder.settle()
 
     def drain(self, error: Exception) -> None:
         """Let no claim wait any longer: each one that does fails with *error*.

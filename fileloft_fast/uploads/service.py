@@ -283,11 +283,9 @@ class Service:
         if self._store.guarded:
             async with self._locks.hold(upload):
                 return await self._load(head, upload)
-        holder = self._locks.holder(upload)
-        if holder is not None:
-            await holder.settle()
+        await self._locks.settle(upload)
         found = await self._load(head, upload)
-        if found.info.complete and self._locks.holder(upload) is not None:
+        if found.info.complete and self._locks.is_held(upload):
             # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
             async with self._locks.hold(upload):
                 found = await self._load(head, upload)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fileloft_fast.errors import (
     FileloftError,
@@ -33,11 +33,22 @@ _AUDIT_S: Final = 30.0  # processes that start together: one of them audits
 _PAUSE_S: Final = 0.05  # after each batch: at most 4,000 uploads a second are looked at
 
 
+class Turn(Protocol):
+    """What one process at a time does for all of them."""
+
+    def try_take(self) -> bool:
+        """Take it, or go on with it; False while another process does it."""
+
+    def leave(self) -> None:
+        """Leave it to another process."""
+
+
 class Sweeper:
     """Looks every *expired_s* seconds for expired uploads, every *leftovers_s* for what is left.
 
     *expired_s* is None where nothing expires. *access* hears of what is deleted, and has its
-    accounts put right, at first and with each look for leftovers.
+    accounts put right, at first and with each look for leftovers. *turn*: where several processes
+    could sweep, only the one that has it does.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root hands every part in
@@ -49,6 +60,7 @@ class Sweeper:
         expired_s: float | None,
         leftovers_s: float,
         access: Access | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self._store = store
         self._locks = locks
@@ -56,16 +68,21 @@ class Sweeper:
         self._expired_s = expired_s
         self._leftovers_s = leftovers_s
         self._access = access
+        self._turn = turn
 
     async def run(self) -> None:
         """Sweep until cancelled; storage that fails is logged and tried again next time."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_repeat(self._tidy, self._leftovers_s))
-            if self._expired_s is not None:
-                group.create_task(_repeat(self._sweep, self._expired_s))
-            if self._access is not None:
-                await _guarded(self._audit)
-                group.create_task(_repeat(self._audit, self._leftovers_s))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._repeat(self._tidy, self._leftovers_s))
+                if self._expired_s is not None:
+                    group.create_task(self._repeat(self._sweep, self._expired_s))
+                if self._access is not None:
+                    await _guarded(self._audit)
+                    group.create_task(self._repeat(self._audit, self._leftovers_s))
+        finally:
+            if self._turn is not None:
+                self._turn.leave()
 
     async def sweep(self) -> tuple[int, int]:
         """Delete every expired upload that nobody holds; return how many, of how many."""
@@ -109,7 +126,7 @@ class Sweeper:
 
     async def _remove(self, upload: UploadId) -> bool:
         """Delete under the lock, unless a writer is at work or has just been (T135)."""
-        if self._locks.holder(upload) is not None:
+        if self._locks.is_held(upload):
             return False
         try:
             async with self._locks.hold(upload):
@@ -123,11 +140,11 @@ class Sweeper:
             log.warning("sweep passes over", extra=fields(id=upload, error=error))
             return False
 
-
-async def _repeat(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
-    while True:
-        await asyncio.sleep(interval_s)
-        await _guarded(work)
+    async def _repeat(self, work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            if self._turn is None or self._turn.try_take():
+                await _guarded(work)
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:

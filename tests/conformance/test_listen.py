@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,8 +92,10 @@ def test_a_socket_that_is_served_or_is_no_socket_stops_the_start(tmp_path: Path)
         Server(tmp_path / "other", settings)
 
 
-def test_a_second_server_on_a_data_directory_stops_and_names_the_setting(tmp_path: Path) -> None:
-    with Server(tmp_path):
+def test_a_server_beside_one_that_shares_no_locks_stops_and_names_the_setting(
+    tmp_path: Path,
+) -> None:
+    with owned(tmp_path):
         with pytest.raises(AssertionError) as raised:
             Server(tmp_path, {"FILELOFT_SHUTDOWN_TIMEOUT": "0"})
         said = str(raised.value).splitlines()[1:]
@@ -96,18 +103,25 @@ def test_a_second_server_on_a_data_directory_stops_and_names_the_setting(tmp_pat
         assert "FILELOFT_DATA_DIR" in said[0]
 
 
-def test_a_second_server_takes_over_when_the_first_one_has_ended(tmp_path: Path) -> None:
-    """A rolling restart: a download keeps the first one for a while after SIGTERM."""
-    with Server(tmp_path, {"FILELOFT_ENABLE_DOWNLOAD": "1", "FILELOFT_SHUTDOWN_TIMEOUT": "2"}) as a:
-        before = Endpoint(a)
-        upload = before.finish(b"d" * 20_000_000)
-        with before.connect() as wire:
-            wire.send(render_request("GET", upload))
-            assert wire.wait_readable(5)
-            a.terminate()
-            with Server(tmp_path) as b:
-                eventually(lambda: not a.running, within_s=1.0)  # the directory is its last act
-                assert Endpoint(b).offset(upload) == 20_000_000
+def test_a_server_waits_for_one_that_shares_no_locks_and_is_about_to_end(tmp_path: Path) -> None:
+    """A rolling restart from a version that has the directory alone."""
+    with ThreadPoolExecutor() as pool, owned(tmp_path):
+        starting = pool.submit(Server, tmp_path)
+        with pytest.raises(TimeoutError):
+            starting.result(timeout=1.0)
+    with starting.result():
+        pass
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[None]:
+    """Have *directory* alone, as earlier versions have it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def test_a_server_that_was_killed_gives_its_data_directory_up(tmp_path: Path) -> None:

@@ -73,14 +73,16 @@ class FsStore:
         """False: the size of the file says at any time which bytes count."""
         return False
 
-    def try_own(self) -> bool:
+    def try_own(self, *, alone: bool = True) -> bool:
         """Take the directory for this process; False while another one has it.
 
-        Two processes would append to one upload without knowing of each other. The kernel gives it
-        back when the process ends, however that ends. Raises OSError where there are no locks.
+        Two processes would append to one upload without knowing of each other. Those that lock each
+        upload share the directory (not *alone*), and are kept apart from any other. The kernel
+        gives it back when the process ends. Raises OSError where there are no locks.
         """
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
         try:
-            fcntl.flock(self.directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.directory, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

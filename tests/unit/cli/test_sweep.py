@@ -18,6 +18,8 @@ from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores import FsStore
+from fileloft_fast.uploads.host import LockFiles
+from fileloft_fast.uploads.host.files import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +61,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def names(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir()}
+    return {path.name for path in directory.iterdir() if path.name != ".locks"}
 
 
 def sweep(directory: Path, **settings: str) -> int:
@@ -90,7 +92,20 @@ def test_leftovers_are_left_until_they_are_as_old_as_asked_for(directory: Path) 
     assert LEFT in names(directory)
 
 
-def test_where_a_server_works_it_does_nothing_and_says_why(
+def test_where_a_server_works_it_passes_over_what_that_one_holds(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = LockFiles(str(directory))
+    try:
+        assert files.try_lock(place_of(EXPIRED))
+        assert sweep(directory, ENABLE_EXPIRATION="1", EXPIRATION_TTL="3600") == 0
+    finally:
+        files.close()
+    assert EXPIRED in names(directory)
+    assert capsys.readouterr().out == "expired uploads deleted: 0 of 2\nleftovers deleted: 1\n"
+
+
+def test_where_a_server_works_alone_it_does_nothing_and_says_why(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = names(directory)

@@ -182,6 +182,16 @@ def test_one_process_at_a_time_owns_the_directory(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_those_that_lock_each_upload_share_the_directory_with_nobody_else(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as one, opened(tmp_path) as other, opened(tmp_path) as before:
+            assert one.try_own(alone=False)
+            assert other.try_own(alone=False)
+            assert not before.try_own()
+
+    asyncio.run(scene())
+
+
 class Listing:
     """A directory whose opening and reading take until *gate* is open; *slow* names which."""
 
