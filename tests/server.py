@@ -61,10 +61,15 @@ class Server:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait_for_log(self, pattern: str, within_s: float = 10.0) -> re.Match[str]:
-        """Return the first match of *pattern* in the log, waiting until it is written."""
+    def wait_for_log(
+        self, pattern: str, within_s: float = 10.0, *, after: int = 0
+    ) -> re.Match[str]:
+        """Return the first match of *pattern* in the log, waiting until it is written.
+
+        *after* so many lines.
+        """
         end = time.monotonic() + within_s
-        seen = 0
+        seen = after
         with self._changed:
             while True:
                 for line in self.log[seen:]:
@@ -83,10 +88,13 @@ class Server:
         unclean = [line for line in self.log if any(word in line for word in wrong)]
         assert not unclean, "\n".join([f"a server with {self.settings} says:", *unclean])
 
-    def open_files(self) -> list[Path]:
-        """Return what the process's descriptors are: paths, and names like ``socket:[1]``."""
+    def open_files(self, pid: int = 0) -> list[Path]:
+        """Return what a process's descriptors are: paths, and names like ``socket:[1]``.
+
+        The main process's, unless told otherwise.
+        """
         found: list[Path] = []
-        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+        for entry in Path(f"/proc/{pid or self.pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed while we look
                 found.append(entry.readlink())
         return found

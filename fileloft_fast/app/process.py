@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
-import signal
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from fileloft_fast.app.adoption import adopt_uploads
+from fileloft_fast.app.ending import MainEnding, WorkerEnding
 from fileloft_fast.app.site import site_of
 from fileloft_fast.app.storage import opened_storage
+from fileloft_fast.app.workers import Launch, Supervisor
+from fileloft_fast.app.workers.slots import open_slots
 from fileloft_fast.errors import ShuttingDownError
-from fileloft_fast.listen import Server, close_sockets, open_sockets
+from fileloft_fast.listen import Server, close_sockets
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
+    import socket
+
+    from fileloft_fast.app.ending import Ending
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.config import Settings
 
@@ -29,52 +34,71 @@ _DESCRIPTORS_KEPT: Final = 64
 _DESCRIPTORS_A_PART: Final = 16  # a part that leaves, the small requests beside it, their files
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT, and return the exit status. Blocks.
+def serve(settings: Settings, launch: Launch | None = None) -> int:
+    """Serve until told to stop, and return the exit status. Blocks.
 
-    Raises ConfigError where the settings cannot be served.
+    *launch* is how the process was started. Raises ConfigError where the settings cannot be served.
     """
-    return uvloop.run(_serve(settings))
+    launch = launch or Launch()
+    if settings.workers == 1:
+        return uvloop.run(_serve_alone(settings, launch))
+    slots = open_slots(settings, launch)
+
+    def work(slot: int, channel: socket.socket) -> int:
+        return uvloop.run(_serve_worker(settings, slots[slot], channel))
+
+    supervisor = Supervisor(
+        slots, work, launch, drain_s=settings.shutdown_timeout_s, on_serving=launch.announce
+    )
+    status = supervisor.run()
+    log.info("stopped")
+    return status
 
 
-async def _serve(settings: Settings) -> int:
-    stop = _watch_signals(asyncio.get_running_loop())
-    async with opened_storage(settings) as storage:
+async def _serve_alone(settings: Settings, launch: Launch) -> int:
+    """Be the only process, or the successor of one."""
+    ending = MainEnding(launch)
+    async with opened_storage(settings, on_wait=launch.announce) as storage:
         await adopt_uploads(settings)
-        await _serve_until(stop, settings, storage)
+        (sockets,) = open_slots(settings, launch)
+        await _serve_until(ending, settings, storage, sockets, lambda: ending.serving(sockets))
     log.info("stopped")
     return 0
 
 
-async def _serve_until(stop: asyncio.Event, settings: Settings, storage: Storage) -> None:
+async def _serve_worker(
+    settings: Settings, sockets: Sequence[socket.socket], channel: socket.socket
+) -> int:
+    """Be one of several workers."""
+    ending = WorkerEnding(channel)
+    async with opened_storage(settings) as storage:
+        await adopt_uploads(settings)
+        await _serve_until(ending, settings, storage, sockets, ending.serving)
+    return 0
+
+
+async def _serve_until(
+    ending: Ending,
+    settings: Settings,
+    storage: Storage,
+    sockets: Sequence[socket.socket],
+    on_serving: Callable[[], None],
+) -> None:
     """Serve; return when requests and sweeps are over, so that the storage can be closed."""
     site = site_of(settings, storage, max_connections=_connections(settings))
     server = Server(site)
-    sockets = open_sockets(settings)
     await server.listen(sockets)
     sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
-    await stop.wait()
+    on_serving()
+    await ending.asked.wait()
     log.info("stopping", extra=fields(connections=len(site.connections)))
-    storage.locks.drain(ShuttingDownError("the server is stopping"))
-    close_sockets(sockets)
-    await server.drain(settings.shutdown_timeout_s, storage.halt)
     sweeping.cancel()
     await asyncio.wait([sweeping])
-
-
-def _watch_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; the second one ends the process."""
-    stop = asyncio.Event()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            log.warning("stopping at once")
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop
+    close_sockets(sockets)
+    if ending.gently:
+        await server.finish(settings.shutdown_timeout_s, ending.at_once)
+    storage.locks.drain(ShuttingDownError("the server is stopping"))
+    await server.drain(settings.shutdown_timeout_s, storage.halt)
 
 
 def _connections(settings: Settings) -> int:

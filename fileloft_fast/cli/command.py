@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
+from fileloft_fast.app.workers import Launch
 from fileloft_fast.cli import adopt
 from fileloft_fast.cli import grant as grants
 from fileloft_fast.cli.check import check
@@ -83,7 +84,9 @@ COMMANDS: Final = (
     Command(
         "serve",
         "serve uploads (the default)",
-        with_settings(lambda settings, _wanted: app.serve(settings)),
+        lambda wanted, env: with_settings(
+            lambda settings, _wanted: app.serve(settings, Launch.of(env))
+        )(wanted, env),
     ),
     Command(
         "check",

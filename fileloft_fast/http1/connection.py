@@ -77,10 +77,10 @@ class Connection(asyncio.BufferedProtocol):
         crowd = len(self._site.connections)
         self._site.connections.add(self)
         self._deadline = self._loop.time() + self._site.patience.head_s
-        if crowd >= self._site.max_connections or self._site.draining:
+        if crowd >= self._site.max_connections or self._site.refusing:
             error = (
                 ShuttingDownError("stopping")
-                if self._site.draining
+                if self._site.refusing
                 else OverloadedError("too many connections")
             )
             self._refuse(error)

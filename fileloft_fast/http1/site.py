@@ -51,6 +51,9 @@ class Site:
     patience: Patience = field(default_factory=Patience)
     max_connections: int = 10_000
     draining: bool = False
+    """Whether each answer is the last one of its connection."""
+    refusing: bool = False
+    """Whether who connects is refused."""
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -82,9 +85,14 @@ class Site:
         self.connections.discard(connection)
         self._maybe_empty()
 
+    def finish(self) -> None:
+        """Answer what runs and, on every open connection, one request more, then close it."""
+        self.draining = True
+        self._maybe_empty()
+
     def drain(self) -> None:
         """Take no further request: idle connections close, running bodies end with 503."""
-        self.draining = True
+        self.draining = self.refusing = True
         self._maybe_empty()
         for connection in tuple(self.connections):
             connection.drain()

@@ -46,6 +46,20 @@ class Server:
             log.info("listening", extra=fields(**place_of(each)))
         self._checker = loop.create_task(self._check())
 
+    async def finish(self, timeout_s: float, at_once: asyncio.Event) -> None:
+        """Accept nothing more, and let requests end by themselves, for another process takes over.
+
+        Returns when none is left, after *timeout_s*, or when *at_once* is set; a drain ends the
+        rest. A connection that is kept open is not closed in the face of its next request.
+        """
+        for server in self._servers:
+            server.close()
+        self._site.finish()
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._site.emptied, at_once)]
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
     async def drain(
         self, timeout_s: float, on_late: Callable[[], Awaitable[None]] | None = None
     ) -> None:

@@ -13,6 +13,7 @@ from fileloft_fast.config import ROWS
 from fileloft_fast.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fileloft_fast.app.workers import Launch
     from fileloft_fast.config import Settings
 
 
@@ -21,7 +22,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Return the settings that a stand-in for the server was started with."""
     calls: list[Settings] = []
 
-    def serve(settings: Settings) -> int:
+    def serve(settings: Settings, _launch: Launch) -> int:
         calls.append(settings)
         return 0
 
@@ -49,7 +50,7 @@ def test_a_wrong_value_stops_the_start_with_one_line_and_status_2(
 def test_a_setting_that_fails_only_at_the_start_is_one_line_too(
     served: list[Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def serve(_settings: Settings) -> int:
+    def serve(_settings: Settings, _launch: Launch) -> int:
         raise ConfigError("FILELOFT_BIND: address already in use")
 
     monkeypatch.setattr(app, "serve", serve)

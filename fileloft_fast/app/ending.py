@@ -1,0 +1,122 @@
+"""How a process is told to end: by a signal, by its supervisor, or by one that takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from fileloft_fast.app.workers.worker import GO_GENTLY, SERVING
+from fileloft_fast.observe.log import fields
+
+if TYPE_CHECKING:
+    import socket
+
+    from fileloft_fast.app.workers.launch import Launch, Successor
+
+log = logging.getLogger(__name__)
+
+
+class Ending:
+    """What was asked for: ``asked`` is set for any end, ``at_once`` where nothing may run on."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    @property
+    def gently(self) -> bool:
+        """Whether what runs may run on for a while."""
+        return not self.at_once.is_set()
+
+    def stop(self) -> None:
+        """End: what runs is ended."""
+        self.at_once.set()
+        self.asked.set()
+
+    def go_gently(self) -> None:
+        """End: what runs ends by itself."""
+        self.asked.set()
+
+
+class WorkerEnding(Ending):
+    """The end of a worker. A signal that comes twice counts once: systemd sends each to all."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        channel.settimeout(0)
+        self._loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self._loop.add_reader(channel.fileno(), self._read)
+
+    def serving(self) -> None:
+        """Tell the supervisor."""
+        self._channel.send(SERVING)
+
+    def _read(self) -> None:
+        said = self._channel.recv(16)
+        if said == GO_GENTLY:
+            self.go_gently()
+            return
+        self._loop.remove_reader(self._channel.fileno())
+        if not self.asked.is_set():
+            log.warning("stopping: the supervisor is gone")
+        self.stop()
+
+
+class MainEnding(Ending):
+    """The end of a process that serves alone; a second signal ends it at once.
+
+    *heard* is called with the process that takes over, if one does.
+    """
+
+    def __init__(self, launch: Launch, heard: Callable[[int], None] = lambda _pid: None) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._launch = launch
+        self._heard = heard
+        self._successor: Successor | None = None
+        self._sockets: Sequence[socket.socket] = ()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_stop, number)
+        self._loop.add_signal_handler(signal.SIGUSR2, self._upgrade)
+
+    def serving(self, sockets: Sequence[socket.socket]) -> None:
+        """Take note of what a successor is handed, and tell the predecessor."""
+        self._sockets = sockets
+        self._launch.announce()
+
+    def _on_stop(self, number: int) -> None:
+        if self.at_once.is_set():
+            log.warning("stopping at once")
+            os._exit(128 + number)
+        self.stop()
+
+    def _upgrade(self) -> None:
+        ready = self._sockets and not self.asked.is_set() and self._successor is None
+        if not ready or not self._launch.may_upgrade():
+            return
+        try:
+            self._successor = self._launch.start_successor([self._sockets])
+        except OSError as error:
+            log.error("upgrade failed", extra=fields(error=error))  # noqa: TRY400 - not ours
+            return
+        log.info("upgrading", extra=fields(successor=self._successor.pid))
+        self._loop.add_reader(self._successor.pipe, self._on_successor)
+
+    def _on_successor(self) -> None:
+        successor, self._successor = self._successor, None
+        assert successor is not None
+        self._loop.remove_reader(successor.pipe)
+        if successor.is_serving():
+            log.info("upgraded", extra=fields(successor=successor.pid))
+            self._heard(successor.pid)
+            self.go_gently()
+        else:
+            os.waitpid(successor.pid, 0)
+            log.error("upgrade failed: going on", extra=fields(successor=successor.pid))
+        successor.close()
