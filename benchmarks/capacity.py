@@ -1,0 +1,100 @@
+"""What connections, uploads and bytes cost a server: ``python -m benchmarks.capacity``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from base64 import b64encode
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.dataplane import Digest
+from tests.endpoint import Endpoint
+from tests.server import Server
+from tests.wire import OCTETS, Wire, render_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PIECE: Final = os.urandom(2**20)
+SENT: Final = 2**30
+
+
+def main() -> None:
+    """Open connections, let as many uploads trickle, send bytes; print what each costs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=2000)
+    number: int = parser.parse_args().number
+    with tempfile.TemporaryDirectory() as folder:
+        report("idle connection", number, Path(folder, "idle"), open_idle)
+        report("upload that trickles", number, Path(folder, "uploads"), open_upload)
+        for algorithm in ("", "crc32c", "xxh3-64", "sha1", "sha256"):
+            report_bytes(algorithm, Path(folder, f"bytes-{algorithm}"))
+
+
+def report(what: str, number: int, data: Path, begin: Callable[[Endpoint], Wire]) -> None:
+    """Print what *number* of what *begin* begins cost a server of its own."""
+    with Server(data, {"FILELOFT_SYNC": "none"}) as server, ExitStack() as open_wires:
+        tus = Endpoint(server)
+        with begin(tus):
+            pass
+        memory, files = server.memory(), len(server.open_files())
+        for _ in range(number):
+            open_wires.enter_context(begin(tus))
+        tus.ask("OPTIONS", "/files/")
+        memory, files = server.memory() - memory, len(server.open_files()) - files
+        sys.stdout.write(
+            f"{number} x {what}: {memory / number / 1024:.1f} KiB,"
+            f" {files / number:.2f} descriptors each; {server.memory() / 2**20:.0f} MiB in all\n"
+        )
+
+
+def report_bytes(algorithm: str, data: Path) -> None:
+    """Print the CPU time of the server for a PATCH of SENT bytes, hashed with *algorithm*."""
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, "Content-Length": str(SENT)}
+    if algorithm:
+        digest = Digest(algorithm)
+        for _ in range(SENT // len(PIECE)):
+            digest.update(PIECE)
+        fields["Upload-Checksum"] = f"{algorithm} {b64encode(digest.digest()).decode()}"
+    with Server(data, {"FILELOFT_SYNC": "none"}) as server:
+        tus = Endpoint(server)
+        upload = tus.create(SENT)
+        before = cpu_s(server.pid)
+        with tus.connect(60.0) as wire:
+            wire.send(render_request("PATCH", upload, fields))
+            for _ in range(SENT // len(PIECE)):
+                wire.send(PIECE)
+            assert wire.read().status == 204
+        spent = cpu_s(server.pid) - before
+    (data / upload.rsplit("/", 1)[1]).unlink()
+    sys.stdout.write(f"{algorithm or 'no checksum'}: {spent / SENT * 1e9:.2f} CPU s/GB\n")
+
+
+def cpu_s(pid: int) -> float:
+    """Return the seconds of CPU that a process has taken, its own and the kernel's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def open_idle(tus: Endpoint) -> Wire:
+    """Return a connection that has had an answer and is kept."""
+    wire = tus.connect()
+    wire.ask(render_request("OPTIONS", "/files/"))
+    return wire
+
+
+def open_upload(tus: Endpoint) -> Wire:
+    """Return a connection in the middle of a PATCH."""
+    upload = tus.create(10**9)
+    wire = tus.connect()
+    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, "Content-Length": str(10**9)}
+    wire.send(render_request("PATCH", upload, fields) + b"x" * 100)
+    return wire
+
+
+if __name__ == "__main__":
+    main()
