@@ -18,6 +18,7 @@ from fileloft_fast.stores.fs.adoption import (
     TusdDirectory,
     Verdict,
     attempt,
+    decide,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def adopt(settings: Settings, wanted: argparse.Namespace) -> int:
 def _rehearse(directory: ForeignDirectory, carrier: Carrier) -> Tally:
     tally = Tally()
     for name in directory.names():
-        plan = carrier.settled(directory.plan(name))
+        plan = decide(carrier, directory, name)
         tally.count(plan)
         if plan.verdict is not Verdict.KNOWN or plan.leftovers:
             sys.stdout.write(f"{render_plan(plan)}\n")
@@ -126,7 +127,7 @@ def _carry_all(
     ):
         carrier = Carrier(into, in_place=in_place, file_mode=settings.file_mode, moved=moved.update)
         for name in uploads:
-            plan = attempt(carrier, carrier.settled(directory.plan(name)))
+            plan = attempt(carrier, decide(carrier, directory, name))
             tally.count(plan)
             if plan.verdict is Verdict.LEFT_OUT or plan.why:
                 tqdm.write(render_plan(plan), file=sys.stdout)

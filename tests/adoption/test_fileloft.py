@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from itertools import accumulate
@@ -20,6 +21,7 @@ from fileloft_fast.stores.fs.adoption import (
     Plan,
     Verdict,
     attempt,
+    decide,
 )
 from fileloft_fast.stores.fs.info_file import parse_info
 from tests.adoption.fileloft import Fileloft, tree
@@ -283,6 +285,30 @@ def test_parts_that_belong_to_no_upload_are_left(loft: Fileloft) -> None:
     loft.parts("gone", [b"abc"])
     assert adopt(loft.path) == {}
     assert names(loft.path) == {"gone_part_0"}
+
+
+def test_an_upload_that_is_deleted_meanwhile_is_nobodys_concern(loft: Fileloft) -> None:
+    loft.unfinished(ID, [b"abc"], 9)
+    directory = FileloftDirectory(loft.path, "/files/", in_place=True)
+    carrier = Carrier(loft.path, in_place=True, file_mode=0o600)
+    (name,) = directory.names()
+    for path in loft.path.glob(f"{ID}*"):
+        path.unlink()
+    assert decide(carrier, directory, name).verdict is Verdict.KNOWN
+
+
+def test_a_disk_that_does_not_answer_leaves_an_upload_out(
+    loft: Fileloft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loft.unfinished(ID, [b"abc"], 9)
+    directory = FileloftDirectory(loft.path, "/files/", in_place=True)
+    carrier = Carrier(loft.path, in_place=True, file_mode=0o600)
+
+    def fail(_name: str) -> Plan:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(directory, "plan", fail)
+    assert decide(carrier, directory, ID).why == "Input/output error"
 
 
 def test_adopting_again_changes_nothing(loft: Fileloft) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fileloft_fast.stores.fs.adoption.carry import Carrier
 from fileloft_fast.stores.fs.adoption.fileloft import FileloftDirectory
 from fileloft_fast.stores.fs.adoption.plan import ForeignDirectory, Plan, Verdict
-from fileloft_fast.stores.fs.adoption.start import adopt_at_start, attempt
+from fileloft_fast.stores.fs.adoption.start import adopt_at_start, attempt, decide
 from fileloft_fast.stores.fs.adoption.tusd import TusdDirectory
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "Verdict",
     "adopt_at_start",
     "attempt",
+    "decide",
 ]

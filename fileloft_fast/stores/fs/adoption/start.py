@@ -23,6 +23,8 @@ from fileloft_fast.stores.fs.adoption.tusd import maybe_tusd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fileloft_fast.stores.fs.adoption.plan import ForeignDirectory
+
 log = logging.getLogger(__name__)
 
 _LOOKED_AT: Final = 10_000  # names, which takes about 10 ms
@@ -48,7 +50,7 @@ def adopt_at_start(path: Path, base_path: str, file_mode: int) -> None:
         carrier = Carrier(path, in_place=True, file_mode=file_mode)
         adopted, left = 0, 0
         for name in directory.names():
-            plan = attempt(carrier, directory.plan(name))
+            plan = attempt(carrier, decide(carrier, directory, name))
             adopted += plan.verdict is Verdict.ADOPT
             left += plan.verdict is Verdict.LEFT_OUT
         if not left:
@@ -62,6 +64,16 @@ def adopt_at_start(path: Path, base_path: str, file_mode: int) -> None:
                 uploads=left, command=f"fileloft-fast adopt --from fileloft --dry-run {path}"
             ),
         )
+
+
+def decide(carrier: Carrier, directory: ForeignDirectory, name: str) -> Plan:
+    """Return what is to become of *name*; where it cannot be looked at, it is left out."""
+    try:
+        return carrier.settled(directory.plan(name))
+    except FileNotFoundError:  # another worker serves by now, and somebody has deleted it
+        return Plan(name=name, verdict=Verdict.KNOWN)
+    except OSError as error:
+        return left_out(name, os.strerror(error.errno or 0))
 
 
 def attempt(carrier: Carrier, plan: Plan) -> Plan:
