@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -25,6 +25,9 @@ class Server:
     *settings* are environment variables; FILELOFT_DATA_DIR is *data*, and nothing else of the
     caller's environment reaches the process but PATH and what the interpreter needs.
     """
+
+    wrapper: Sequence[str] = ()
+    """The command that starts the process, where it is not started as it is."""
 
     def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
         self.data = data
@@ -141,7 +144,7 @@ class Server:
             "FILELOFT_DATA_DIR": str(self.data),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "fileloft_fast", "serve"],
+            [*self.wrapper, sys.executable, "-m", "fileloft_fast", "serve"],
             env=environment | self.settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import uvloop
 
 from fileloft_fast.app.adoption import adopt_uploads
 from fileloft_fast.app.ending import MainEnding, WorkerEnding
+from fileloft_fast.app.orphans import orphans_reaped
 from fileloft_fast.app.site import site_of
 from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.app.workers import Launch, Supervisor
@@ -58,7 +59,7 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
 async def _serve_alone(settings: Settings, launch: Launch) -> int:
     """Be the only process, or the successor of one."""
     ending = MainEnding(launch)
-    async with opened_storage(settings, on_wait=launch.announce) as storage:
+    async with opened_storage(settings, on_wait=launch.announce) as storage, orphans_reaped():
         await adopt_uploads(settings)
         (sockets,) = open_slots(settings, launch)
         await _serve_until(ending, settings, storage, sockets, lambda: ending.serving(sockets))
