@@ -49,6 +49,8 @@ def children(pid: int) -> list[int]:
 def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FirstProcess]:
     """Return a server that is PID 1."""
     with FirstProcess(tmp_path / "data", {"FILELOFT_WORKERS": request.param}) as running:
+        if request.param != "1":
+            running.wait_for_log("msg=serving workers=2")
         status = Path(f"/proc/{running.first}/status").read_text(encoding="ascii")
         assert "NSpid:" in status
         assert status.split("NSpid:")[1].split("\n")[0].split()[-1] == "1"
