@@ -80,6 +80,7 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     ``offset`` is the number of verified bytes. ``expires_at`` is seconds since the epoch, None for
     never. ``concat_raw`` is ``Upload-Concat`` as received. ``modified_at``: when a byte last came.
     ``owner`` is the subject that made it, "" where nobody had to say who they are.
+    ``path``: where the finished bytes appear besides, below the data directory; "" nowhere.
     """
 
     id: UploadId
@@ -93,6 +94,7 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     modified_at: float = 0.0
     expires_at: float | None = None
     owner: str = ""
+    path: str = ""
 
     @property
     def complete(self) -> bool:
@@ -186,6 +188,14 @@ class RequestHead(Struct, frozen=True):
     query: str = ""
     peer: Peer = NOBODY
     permit: Permit | None = None
+
+
+class AnswerChange(Struct, frozen=True):
+    """What a hook wants of an answer: another status (0: no other), a body, fields by name."""
+
+    status: int = 0
+    body: bytes = b""
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 class FileSlice(Struct, frozen=True):

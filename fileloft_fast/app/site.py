@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
@@ -25,7 +27,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         idle_ms=int(settings.body_timeout_s * 1000),
         min_rate=settings.min_rate_bytes_per_s,
     )
-    service = Service(
+    service = _kind(storage)(
         rules,
         storage.store,
         storage.locks,
@@ -47,6 +49,15 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         ),
         max_connections=max_connections,
     )
+
+
+def _kind(storage: Storage) -> Callable[..., Service]:
+    """Return what makes the service; with hooks another one, which nobody else loads."""
+    hooks = storage.hooks
+    if hooks is None:
+        return Service
+    kind = import_module("fileloft_fast.uploads.hooked").HookedService
+    return lambda *parts, **settings: kind(*parts, **settings).use(hooks)
 
 
 def tus_rules(settings: Settings) -> TusRules:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from fileloft_fast.errors import ConfigError, StoreError
 from fileloft_fast.flush import FlushPlan, Spool, SpooledStore, open_store
 from fileloft_fast.flush.rate import Rate
 from fileloft_fast.observe.log import fields
-from fileloft_fast.stores import AnyStore, FsStore
+from fileloft_fast.stores import AnyStore, FsStore, PublishingStore
 from fileloft_fast.stores.remote.load import load_objects
 from fileloft_fast.uploads import Locks, Sweeper
 from fileloft_fast.uploads.expiry import Expiry
@@ -27,6 +28,8 @@ from fileloft_fast.uploads.leases import Leases, ObjectLeases, load_redis
 
 if TYPE_CHECKING:
     from fileloft_fast.config import Settings
+    from fileloft_fast.hooks.hooks import Hooks
+    from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores.remote import Objects
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class Storage(Struct, frozen=True):
     halt: Callable[[], Awaitable[None]] | None
     """Ends every wait for an object store; nothing is stored there any more."""
     access: Access | None = None
+    hooks: Hooks | None = None
 
 
 @asynccontextmanager
@@ -71,14 +75,19 @@ async def opened_storage(
         await own(directory, patience_s, alone=shared is None, on_wait=on_wait)
         await asyncio.get_running_loop().run_in_executor(None, _check_spool, settings)
         store: AnyStore = directory
-        halt = None
+        halt: Callable[[], Awaitable[None]] | None = None
         objects = None
+        hooks = _load_hooks(engine, directory, settings)
+        if hooks is not None:
+            ending.push_async_callback(hooks.close)  # after the store, which tells it things
         if isinstance(directory, Spool):
             rate = Rate(settings.flush_rate_bytes_per_s)
             objects = load_objects(settings, rate)
             await objects.start()
             ending.push_async_callback(objects.close)
-            spooled = await _open_spooled(directory, objects, settings, rate)
+            spooled = await _open_spooled(
+                directory, objects, settings, rate, None if hooks is None else hooks.stored
+            )
             ending.push_async_callback(spooled.close)
             store, halt = spooled, spooled.close
         leases = await _open_leases(objects, settings)
@@ -96,7 +105,32 @@ async def opened_storage(
             access=access,
             turn=None if shared is None else shared.sweeping,
         )
-        yield Storage(engine, store, locks, expiry, sweeper, halt, access)
+        if hooks is not None:
+            halt = _halting(hooks, halt)
+            await hooks.start(store)
+        yield Storage(engine, store, locks, expiry, sweeper, halt, access, hooks)
+
+
+def _load_hooks(engine: Engine, directory: FsStore, settings: Settings) -> Hooks | None:
+    """Return who is asked and told; None, and nothing of it loaded, where there is nobody."""
+    if not settings.hooks_wanted:
+        return None
+    publisher = directory if not settings.remote else None
+    hooks: Hooks = import_module("fileloft_fast.hooks.load").load_hooks(settings, engine, publisher)
+    return hooks
+
+
+def _halting(
+    hooks: Hooks, halt: Callable[[], Awaitable[None]] | None
+) -> Callable[[], Awaitable[None]]:
+    """Return what ends every wait for others: hooks, and an object store where there is one."""
+
+    async def halt_all() -> None:
+        hooks.halt()
+        if halt is not None:
+            await halt()
+
+    return halt_all
 
 
 async def _open_access(settings: Settings, ending: AsyncExitStack) -> Access | None:
@@ -116,7 +150,7 @@ def _open_directory(engine: Engine, settings: Settings) -> FsStore:
         sync = SyncMode.NONE  # what is acknowledged is in the object store
     if settings.ack is AckMode.CHUNK:
         path = str(Path(path, _CHUNKS))
-    kind = Spool if settings.remote else FsStore
+    kind = Spool if settings.remote else PublishingStore if settings.hooks_wanted else FsStore
     try:
         return kind(
             engine,
@@ -152,7 +186,11 @@ def _check_spool(settings: Settings) -> None:
 
 
 async def _open_spooled(
-    spool: Spool, objects: Objects, settings: Settings, rate: Rate
+    spool: Spool,
+    objects: Objects,
+    settings: Settings,
+    rate: Rate,
+    stored: Callable[[UploadInfo], Awaitable[None]] | None,
 ) -> SpooledStore:
     plan = FlushPlan(
         ack=settings.ack,
@@ -172,6 +210,7 @@ async def _open_spooled(
         stray_leases=settings.lock is LockMode.STORE,
         taken=lambda: rate.taken,
         bucket=f"{settings.backend}:{_bucket(settings)}",
+        stored=stored,
     )
     try:
         return await open_store(spool, objects, plan)

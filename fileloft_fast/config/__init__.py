@@ -14,6 +14,7 @@ from fileloft_fast.config.environment import (
     readings,
     unknown_variables,
 )
+from fileloft_fast.config.hook_values import HookEvent
 from fileloft_fast.config.rows import Row
 from fileloft_fast.config.settings import ROWS, Settings
 from fileloft_fast.config.values import LOG_LEVELS, AckMode, BindAddress, LockMode, SyncMode
@@ -24,6 +25,7 @@ __all__ = [
     "AckMode",
     "AuthMode",
     "BindAddress",
+    "HookEvent",
     "LockMode",
     "Reading",
     "Row",

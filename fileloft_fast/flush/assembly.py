@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fileloft_fast.config import AckMode
-from fileloft_fast.flush.carrier import Carrier
+from fileloft_fast.flush.carrier import Carrier, Told
 from fileloft_fast.flush.checkpoint import Checkpoints
 from fileloft_fast.flush.chunk import ChunkMode
 from fileloft_fast.flush.compress import Compressor
@@ -67,6 +67,8 @@ class FlushPlan(Struct, frozen=True, kw_only=True):
     """In chunk mode: how often the bucket is gone through for expired uploads, at most."""
     stray_leases: bool = False
     bucket: str = ""
+    stored: Told | None = None
+    """Hears of each upload whose object is there; what it raises is tried again."""
     taken: Callable[[], int] = lambda: 0
     """Tells how many bytes the store has been sent: on a slow link, that something moves."""
 
@@ -173,7 +175,7 @@ def _dock(  # noqa: PLR0913 - all there is
         min_free_bytes=plan.min_free_bytes,
     )
     spool.flusher = Flusher(
-        Carrier(spool, objects, ledger),
+        Carrier(spool, objects, ledger, plan.stored),
         SpoolRoom(limits, spool.free_bytes),
         parts_at_once=plan.parts_at_once,
         patience_s=plan.patience_s,
@@ -188,4 +190,5 @@ def _dock(  # noqa: PLR0913 - all there is
         max_size=plan.max_size,
         squeeze=squeeze,
         quarantine=quarantine,
+        told=plan.stored,
     )

@@ -37,10 +37,13 @@ from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, 
 if TYPE_CHECKING:
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.flush.ledger import Ledger
+    from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores import FsStore
     from fileloft_fast.stores.remote.objects import Objects
 
 log = logging.getLogger(__name__)
+
+Told = Callable[["UploadInfo"], Awaitable[None]]
 
 _BLOCK_BYTES: Final = 64 * 1024  # of whatever file system: a multiple of its own
 
@@ -49,9 +52,15 @@ _DENIALS: Final = 3
 
 
 class Carrier:
-    """Takes steps for shipments whose source files lie in *spool*."""
+    """Takes steps for shipments whose source files lie in *spool*.
 
-    def __init__(self, spool: FsStore, objects: Objects, ledger: Ledger) -> None:
+    *told* hears of each object that is there, before anything here says so.
+    """
+
+    def __init__(
+        self, spool: FsStore, objects: Objects, ledger: Ledger, told: Told | None = None
+    ) -> None:
+        self._told_of = told
         self._spool = spool
         self._objects = objects
         self._ledger = ledger
@@ -225,6 +234,8 @@ class Carrier:
         return head
 
     async def _stored(self, shipment: Shipment, head: ObjectHead) -> None:
+        if self._told_of is not None:
+            await self._told_of(shipment.info)
         await self._ledger.completed(shipment, head)
         shipment.stored = head
 

@@ -94,6 +94,8 @@ class Concatenation:
             await patience.insist(lambda: self._write(claim, ABSENT))
             await self._insist(lambda: self._joined(key, heads, attributes, size))
             await patience.insist(lambda: self._write(record, None))
+            if self._dock.told is not None:
+                await self._dock.told(info)
         except BaseException as error:
             with contextlib.suppress(StoreError):
                 await self._unmake(key, info)

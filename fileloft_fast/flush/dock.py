@@ -12,6 +12,7 @@ from fileloft_fast.flush.shipment import Shipment
 from fileloft_fast.model import UploadId
 
 if TYPE_CHECKING:
+    from fileloft_fast.flush.carrier import Told
     from fileloft_fast.flush.flusher import Flusher
     from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores import FsStore
@@ -25,7 +26,7 @@ class Dock:
 
     *part_bytes*: the size of parts that is wished for. *max_size*: of an upload, 0 for any.
     *squeeze* makes the compressor of a new upload, None where objects are kept as they are.
-    *quarantine*: which uploads are set aside.
+    *quarantine*: which uploads are set aside. *told* hears of objects that are there.
     """
 
     def __init__(  # noqa: PLR0913 - what the assembly puts together
@@ -39,12 +40,14 @@ class Dock:
         max_size: int = 0,
         squeeze: Squeeze | None = None,
         quarantine: Quarantine | None = None,
+        told: Told | None = None,
     ) -> None:
         self.spool = spool
         self.objects = objects
         self.flusher = flusher
         self.prefix = prefix
         self.quarantine = Quarantine() if quarantine is None else quarantine
+        self.told = told
         self._part_bytes = part_bytes
         self._max_size = max_size
         self._squeeze = squeeze

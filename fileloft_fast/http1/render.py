@@ -16,7 +16,10 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {
     460: "Checksum Mismatch"
 }
-_STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {reason}\r\n" for code, reason in _REASONS.items()}
+# Every status that a hook may choose; a reason may be empty (RFC 9112 section 4).
+_STATUS_LINES: Final = {
+    code: f"HTTP/1.1 {code} {_REASONS.get(code, '')}\r\n" for code in range(100, 600)
+}
 
 
 @lru_cache(maxsize=256)

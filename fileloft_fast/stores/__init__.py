@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fileloft_fast.stores.fs import FsStore
+from fileloft_fast.stores.fs import FsStore, PublishingStore
 from fileloft_fast.stores.store import AnyStore, Appender, Found, Reception, Store
 
-__all__ = ["AnyStore", "Appender", "Found", "FsStore", "Reception", "Store"]
+__all__ = [
+    "AnyStore",
+    "Appender",
+    "Found",
+    "FsStore",
+    "PublishingStore",
+    "Reception",
+    "Store",
+]

@@ -5,6 +5,8 @@ from inspect import cleandoc
 from random import randint
 from typing import Final
 
+from msgspec.structs import replace
+
 from fileloft_fast import errors
 from fileloft_fast.errors import (
     BadRequestError,
@@ -24,6 +26,7 @@ from fileloft_fast.errors import (
     OverloadedError,
     QuotaError,
     RangeNotSatisfiableError,
+    RefusedByHookError,
     RemoteUnavailableError,
     ShuttingDownError,
     StoreError,
@@ -34,6 +37,7 @@ from fileloft_fast.errors import (
     WireError,
 )
 from fileloft_fast.model import (
+    AnswerChange,
     ByteStream,
     Capability,
     FileSlice,
@@ -172,6 +176,19 @@ class Answers:
         """Answer GET with where the bytes are; the URL does not last, so no cache may keep it."""
         return Response(302, (("Location", url),), common=self._fields(head))
 
+    def changed(self, response: Response, change: AnswerChange) -> Response:
+        """Return *response* as a hook wants it: its fields replace ours of the same name."""
+        if change == AnswerChange():
+            return response
+        names = {name.lower() for name, _ in change.fields}
+        return replace(
+            response,
+            status=change.status or response.status,
+            body=change.body or response.body,
+            own=(*_without(response.own, names), *change.fields),
+            common=_without(response.common, names),
+        )
+
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong; of an error that is not the client's, only that it was."""
         if isinstance(error, FileloftError):
@@ -181,7 +198,11 @@ class Answers:
         fields = (*_TEXT, *_specific(error))
         body = f"ERR_{code.upper()}: {_message(error)}\n".encode("ascii", "backslashreplace")
         close = isinstance(error, _CLOSING)
-        return Response(status, fields, body, close, self._fields(head))
+        response = Response(status, fields, body, close, self._fields(head))
+        if isinstance(error, RefusedByHookError):
+            change = AnswerChange(error.answer_status, error.answer_body, error.answer_fields)
+            return self.changed(response, change)
+        return response
 
     def _fields(self, head: RequestHead | None, caching: Fields = _NO_STORE) -> Fields:
         """Return what every answer carries."""
@@ -247,6 +268,12 @@ def _capabilities(rules: TusRules) -> Fields:
     if Capability.CHECKSUM in rules.capabilities:
         fields.append(("Tus-Checksum-Algorithm", ",".join(rules.algorithms)))
     return tuple(fields)
+
+
+def _without(fields: Fields, names: set[str]) -> Fields:
+    if not any(name.lower() in names for name, _ in fields):
+        return fields  # which many answers share
+    return tuple(field for field in fields if field[0].lower() not in names)
 
 
 def _specific(error: Exception) -> Fields:

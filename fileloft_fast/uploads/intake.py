@@ -60,6 +60,7 @@ class Intake:
         checked = wanted.checksum is not None or wanted.checksum_trailer
         algorithm = wanted.checksum.algorithm if wanted.checksum is not None else None
         appender = await self.store.open(found, checked=checked, algorithm=algorithm)
+        hold.appender = appender
         try:
             await self._pour(appender, wanted, body, room, hold)
             if checked:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fileloft_fast.model import Body, UploadId
-    from fileloft_fast.stores import Reception
+    from fileloft_fast.stores import Appender, Reception
     from fileloft_fast.uploads.leases import Lease, Leases
 
 _SETTLE_S: Final = 0.5
@@ -34,11 +34,22 @@ class Hold:
     Raises UploadLockedError where the holder does not let go in time.
     """
 
-    __slots__ = ("_asked", "_body", "_granted", "_locks", "_over", "transfer", "upload", "writing")
+    __slots__ = (
+        "_asked",
+        "_body",
+        "_granted",
+        "_locks",
+        "_over",
+        "appender",
+        "transfer",
+        "upload",
+        "writing",
+    )
 
     def __init__(self, locks: Locks, upload: UploadId, body: Body | None) -> None:
         self.upload = upload
         self.transfer: Reception | None = None
+        self.appender: Appender | None = None
         self.writing = False  # bytes were taken from the body and are not stored yet
         self._locks = locks
         self._body = body
@@ -78,6 +89,13 @@ class Hold:
     def lost(self) -> bool:
         """Whether another replica may have the upload by now: nothing more may be committed."""
         return False
+
+    @property
+    def received(self) -> int:
+        """How many bytes this holder has put into the upload so far."""
+        if self.transfer is not None:
+            return self.transfer.moved
+        return 0 if self.appender is None else self.appender.received
 
     def ask(self) -> None:
         """Ask this holder to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -54,14 +54,14 @@ if TYPE_CHECKING:
     from fileloft_fast.tus.plan import AppendPlan
     from fileloft_fast.tus.rules import TusRules
     from fileloft_fast.uploads.expiry import Expiry
-    from fileloft_fast.uploads.locks import Locks
+    from fileloft_fast.uploads.locks import Hold, Locks
 
 log = logging.getLogger(__name__)
 
 # After these, tus 1.0 (creation-with-upload) wants the bytes of a creation kept.
 _KEPT: Final = (BodyCutError, BodyTimeoutError, ShuttingDownError, UploadLockedError)
 
-_Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
+Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
 
 
 def _new_id(head: RequestHead) -> UploadId:
@@ -103,7 +103,7 @@ class Service:
         self._cleanup_partials = cleanup_partials
         self._access = access
         self._answers = Answers(rules)
-        self._serve: Mapping[type[Effect], _Serve] = {
+        self._serve: dict[type[Effect], Serve] = {
             Options: self._options,
             Create: self._create,
             Concatenate: self._concatenate,
@@ -156,8 +156,13 @@ class Service:
 
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
         await self._check_space()
+        info = await self._make_counted(head, self._draft(head, wanted), wanted, body)
+        return self._answers.created(head, info)
+
+    def _draft(self, head: RequestHead, wanted: Create) -> UploadInfo:
+        """Return what is to be made."""
         now = time.time()
-        info = UploadInfo(
+        return UploadInfo(
             id=_new_id(head),
             offset=Offset(0),
             length=wanted.length,
@@ -169,13 +174,17 @@ class Service:
             expires_at=self._expiry.after(now),
             owner=_owner(head),
         )
+
+    async def _make_counted(
+        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
+    ) -> UploadInfo:
+        """Make *info* with what *body* brings; return it as it is then."""
         if self._access is None or head.permit is None:
+            return await self._make(head, info, wanted, body)
+        async with self._access.counted(head.permit, info, kept=_KEPT):
             info = await self._make(head, info, wanted, body)
-        else:
-            async with self._access.counted(head.permit, info, kept=_KEPT):
-                info = await self._make(head, info, wanted, body)
-            self._access.settle(info)
-        return self._answers.created(head, info)
+        self._access.settle(info)
+        return info
 
     async def _make(
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
@@ -195,7 +204,7 @@ class Service:
             try:
                 found = await self._store.load(info.id)
                 room = await self._room(head, info, planned, wanted)
-                received = await self._intake.bring(found, wanted, body, room, hold)
+                received = await self._bring(head, found, wanted, body, room, hold)
                 check_held(hold)
             except FileloftError as error:
                 if isinstance(error, _KEPT):
@@ -209,22 +218,55 @@ class Service:
         async with self._locks.hold(wanted.id, body) as hold:
             found = await self._load(head, wanted.id)
             planned = plan_append(found.info, wanted, self._rules_for(head))
-            room = await self._room(head, found.info, planned, wanted)
-            if planned.length != found.info.length:
-                assert planned.length is not None
-                found = await self._store.declare_length(found, planned.length)
-            try:
-                info = await self._intake.bring(found, wanted, body, room, hold)
-            except FileloftError:
-                await self._recount(found.info)
-                raise
-            if self._access is not None:
-                self._access.settle(info)
-            check_held(hold)
+            info = await self._add(head, found, wanted, planned, body, hold)
             return self._answers.appended(head, self._expiry.renewed(info))
+
+    async def _add(  # noqa: PLR0913, PLR0917 - a request, what it means, and who holds the upload
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append,
+        planned: AppendPlan,
+        body: Body,
+        hold: Hold,
+    ) -> UploadInfo:
+        """Do what was planned; return the upload as it is then."""
+        room = await self._room(head, found.info, planned, wanted)
+        if planned.length != found.info.length:
+            assert planned.length is not None
+            found = await self._store.declare_length(found, planned.length)
+        try:
+            info = await self._bring(head, found, wanted, body, room, hold)
+        except FileloftError:
+            await self._recount(found.info)
+            raise
+        if self._access is not None:
+            self._access.settle(info)
+        check_held(hold)
+        return info
+
+    async def _bring(  # noqa: PLR0913, PLR0917
+        self,
+        head: RequestHead,  # noqa: ARG002 - for who tells of the progress
+        found: Found,
+        wanted: Append | Create,
+        body: Body,
+        room: int | None,
+        hold: Hold,
+    ) -> UploadInfo:
+        return await self._intake.bring(found, wanted, body, room, hold)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
         await self._check_space()
+        parts, info = await self._plan_join(head, wanted)
+        info = await self._join_counted(head, info, parts)
+        await self._clean_up(wanted)
+        return self._answers.created(head, info)
+
+    async def _plan_join(
+        self, head: RequestHead, wanted: Concatenate
+    ) -> tuple[list[Found], UploadInfo]:
+        """Return the partial uploads, and what is to be made of them."""
         parts = [await self._maybe_load(head, upload) for upload in wanted.partials]
         known = [None if part is None else part.info for part in parts]
         length = plan_concatenation(wanted, known, self._rules_for(head))
@@ -242,17 +284,22 @@ class Service:
             expires_at=self._expiry.after(now),
             owner=_owner(head),
         )
-        known_parts = [part for part in parts if part is not None]
+        return [part for part in parts if part is not None], info
+
+    async def _join_counted(
+        self, head: RequestHead, info: UploadInfo, parts: list[Found]
+    ) -> UploadInfo:
         if self._access is None or head.permit is None:
-            info = await self._store.concatenate(info, known_parts)
-        else:
-            async with self._access.counted(head.permit, info):
-                info = await self._store.concatenate(info, known_parts)
+            return await self._store.concatenate(info, parts)
+        async with self._access.counted(head.permit, info):
+            return await self._store.concatenate(info, parts)
+
+    async def _clean_up(self, wanted: Concatenate) -> None:
+        """Remove what a final upload was made of, where that is wished."""
         if self._cleanup_partials:
             for upload in dict.fromkeys(wanted.partials):
                 async with self._locks.hold(upload):
                     await self._remove(upload)
-        return self._answers.created(head, info)
 
     async def _inspect(self, head: RequestHead, wanted: Inspect, _body: Body) -> Response:
         found = await self._look(head, wanted.id)

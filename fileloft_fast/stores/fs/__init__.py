@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fileloft_fast.stores.fs.publishing import PublishingStore
 from fileloft_fast.stores.fs.store import FsStore
 
-__all__ = ["FsStore"]
+__all__ = ["FsStore", "PublishingStore"]

@@ -33,6 +33,7 @@ class _Fast(msgspec.Struct):
     concat: str = ""
     created_at: float = 0.0
     subject: str = ""
+    path: str = ""
 
 
 class _Record(msgspec.Struct):
@@ -91,7 +92,11 @@ def render_info(info: UploadInfo) -> bytes:
         _ENCODER.encode(info.metadata.raw),
         _ENCODER.encode(info.concat_raw),
         info.created_at,
-        b'"subject":%b,' % _ENCODER.encode(info.owner) if info.owner else b"",
+        b"".join(
+            b'"%b":%b,' % (key, _ENCODER.encode(value))
+            for key, value in ((b"subject", info.owner), (b"path", info.path))
+            if value
+        ),
     )
     room = _SECTOR - len(head) % _SECTOR
     padding = b" " * room if room < _WIDTH else b""  # white space may stand before a JSON value
@@ -139,6 +144,7 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
         partials=tuple(UploadId(part) for part in record.partial_uploads),
         created_at=fast.created_at,
         owner=fast.subject,
+        path=fast.path,
     )
     return Record(info, unverified_from, mark_at)
 

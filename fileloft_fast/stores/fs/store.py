@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
-from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
 from fileloft_fast.model import FileSlice, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
@@ -104,6 +104,8 @@ class FsStore:
                 self._finished_sync if info.complete else self._created_sync,
                 self._file_mode,
             )
+        except FileExistsError as error:
+            raise UploadExistsError("there is such an upload already") from error
         except OSError as error:
             raise store_error(error) from error
 

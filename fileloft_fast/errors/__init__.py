@@ -8,25 +8,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-
-class FileloftError(Exception):
-    """Anything that this server refuses or fails at by design."""
-
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal"
+from fileloft_fast.errors.base import FileloftError as FileloftError
+from fileloft_fast.errors.base import WireError as WireError
+from fileloft_fast.errors.hooking import HookFailedError as HookFailedError
+from fileloft_fast.errors.hooking import HookUnavailableError as HookUnavailableError
+from fileloft_fast.errors.hooking import RefusedByHookError as RefusedByHookError
+from fileloft_fast.errors.hooking import TerminationRejectedError as TerminationRejectedError
+from fileloft_fast.errors.hooking import UploadExistsError as UploadExistsError
+from fileloft_fast.errors.hooking import UploadRejectedError as UploadRejectedError
+from fileloft_fast.errors.hooking import UploadStoppedError as UploadStoppedError
 
 
 class ConfigError(FileloftError):
     """The operator's settings cannot be served; the message names the variable."""
 
     code = "config"
-
-
-class WireError(FileloftError):
-    """The client's request cannot be served; nothing of it was stored unless the class says so."""
-
-    status = 400
-    code = "bad_request"
 
 
 # -- HTTP ---------------------------------------------------------------------------------------

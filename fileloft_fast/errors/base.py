@@ -1,0 +1,19 @@
+"""What every failure has: a status and a code; and the client's failures."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FileloftError(Exception):
+    """Anything that this server refuses or fails at by design."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+
+class WireError(FileloftError):
+    """The client's request cannot be served; nothing of it was stored unless the class says so."""
+
+    status = 400
+    code = "bad_request"

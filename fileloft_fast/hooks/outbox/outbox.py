@@ -1,0 +1,374 @@
+"""The outbox: events are written down before what they tell of is true, and told until heard.
+
+Each process writes files of its own under a lock and takes over those whose owner is gone. Of a
+long outage only some files are in memory; the others wait on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from fileloft_fast.errors import ConfigError, FileloftError, StoreError
+from fileloft_fast.hooks.outbox.courier import Courier
+from fileloft_fast.hooks.outbox.entries import Event, Made, Told, Void
+from fileloft_fast.hooks.outbox.letters import write_letter
+from fileloft_fast.hooks.outbox.page import Item, Page
+from fileloft_fast.hooks.outbox.segment import adopt_segment, create_segment, names_of
+from fileloft_fast.observe.log import fields
+
+if TYPE_CHECKING:
+    from fileloft_fast.config import HookEvent
+    from fileloft_fast.dataplane import Engine
+    from fileloft_fast.hooks.sink import Sink
+
+log = logging.getLogger(__name__)
+
+FOLDER: Final = "outbox"
+
+_WARM_PAGES: Final = 2
+"""Files whose events are in memory, besides the one that is written."""
+
+_TEND_S: Final = 5.0
+_PROOFS_AT_ONCE: Final = 16
+
+
+class Draft(Struct, frozen=True):
+    """What is to be told of *upload*: see ``Event``."""
+
+    event: HookEvent
+    upload: str
+    key: str
+    body: str
+
+
+Prove = Callable[[Item], Awaitable[str | None]]
+"""Finds out whether what an item tells of came true: the body to tell, "" for no, None: not now."""
+
+
+class Outbox:
+    """Events on their way to *sinks*, in files of the folder ``outbox`` of *directory*.
+
+    *durable* False: only a power cut may lose them. Raises ConfigError where there is no folder.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings, by name
+        self,
+        engine: Engine,
+        directory: str,
+        sinks: Sequence[Sink],
+        *,
+        durable: bool,
+        backoff_s: float,
+        max_age_s: float,
+    ) -> None:
+        self._engine = engine
+        self._durable = durable
+        self._path = f"{directory}/{FOLDER}"
+        self._directory = _open_folder(self._path, directory)
+        self._couriers = [
+            Courier(
+                sink, backoff_s=backoff_s, max_age_s=max_age_s, told=self._on_told, lost=self._lose
+            )
+            for sink in sinks
+        ]
+        self._live: Page | None = None
+        self._warm: list[Page] = []
+        self._cold: deque[Page] = deque()
+        self._keys: set[str] = set()
+        self._prove: Prove | None = None
+        self._turn = asyncio.Lock()
+        self._proofs = asyncio.Semaphore(_PROOFS_AT_ONCE)
+        self._proving: set[Item] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Event()
+        self._tending: asyncio.Task[None] | None = None
+
+    async def start(self, prove: Prove) -> None:
+        """Take over what other processes have left, and tell; *prove* asks the store."""
+        self._prove = prove
+        await self._adopt()
+        self._tending = asyncio.get_running_loop().create_task(self._tend())
+
+    async def close(self) -> None:
+        """Tell no more, and give the files up to whoever comes next."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+        for courier in self._couriers:
+            await courier.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        if self._live is not None:
+            self._live.live = False
+            self._warm.append(self._live)
+        for page in (*self._warm, *self._cold):
+            await page.segment.close(remove=page.over)
+        os.close(self._directory)
+
+    # -- what happens ---------------------------------------------------------------------------
+
+    def wants(self, event: HookEvent) -> bool:
+        """Whether anybody would be told of *event*."""
+        return any(courier.sink.wants(event) for courier in self._couriers)
+
+    async def expect(self, *drafts: Draft) -> list[Item]:
+        """Write down what is about to come true, durably; ``confirm`` or ``drop`` follows.
+
+        Raises StoreError, after which nothing will be told.
+        """
+        return await self._write(drafts, made=False)
+
+    async def tell(self, draft: Draft) -> None:
+        """Write down what is true, durably, and tell of it. Raises StoreError."""
+        for item in await self._write([draft], made=True):
+            self._enter(item)
+
+    def confirm(self, item: Item, body: str = "") -> None:
+        """*item* came true: tell of it, in the words of *body* where that is set."""
+        if item.n not in item.page.doubts:
+            return
+        if item.key in self._keys:  # another request has seen to it
+            self.drop(item)
+            return
+        changed = body if body != item.body else ""
+        item.body = body or item.body
+        item.page.segment.note(Made(item.n, changed))
+        self._enter(item)
+
+    def drop(self, item: Item) -> None:
+        """*item* did not come true."""
+        item.page.segment.note(Void(item.n))
+        item.page.drop(item)
+        self._look(item.page)
+
+    def doubt(self, item: Item) -> None:
+        """Nobody here knows whether *item* came true: the store is asked until it says."""
+        if item not in self._proving:
+            self._proving.add(item)
+            self._spawn(self._settle(item))
+
+    async def _write(self, drafts: Sequence[Draft], *, made: bool) -> list[Item]:
+        page = await self._open_page()
+        entries = [
+            Event(page.number(), d.key, d.event.value, d.upload, time.time(), d.body, made)
+            for d in drafts
+        ]
+        items = [Item(page, entry) for entry in entries]
+        page.doubts.update((item.n, item) for item in items)
+        try:
+            await page.segment.write(*entries)
+        except BaseException:
+            for item in items:
+                self.drop(item)  # the line may be there all the same
+            raise
+        return items
+
+    # -- files ----------------------------------------------------------------------------------
+
+    async def _open_page(self) -> Page:
+        if self._live is not None and not self._live.full:
+            return self._live
+        async with self._turn:
+            if self._live is None or self._live.full:
+                await self._turn_page()
+            assert self._live is not None
+            return self._live
+
+    async def _turn_page(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            segment = await loop.run_in_executor(
+                None, lambda: create_segment(self._engine, self._directory, durable=self._durable)
+            )
+        except OSError as error:
+            raise StoreError(f"the outbox cannot be written: {error.strerror}") from error
+        full, self._live = self._live, None
+        if full is not None:
+            full.live = False
+            self._shelve(full)
+        self._live = Page(segment, warm=self._has_room)
+        self._live.live = True
+
+    @property
+    def _has_room(self) -> bool:
+        return not self._cold and len(self._warm) < _WARM_PAGES
+
+    def _shelve(self, page: Page) -> None:
+        """Put *page*, which takes no more events, where it belongs."""
+        if page.warm:
+            self._warm.append(page)
+            self._look(page)
+        else:
+            page.cool()
+            self._cold.append(page)
+            self._news.set()
+
+    def _look(self, page: Page) -> None:
+        if page.over:
+            self._news.set()
+
+    async def _tend(self) -> None:
+        """Remove what is over, read what waits, adopt, give up what is too old; until cancelled."""
+        adopted_at = time.monotonic()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TEND_S):
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                await self._retire()
+                await self._warm_up()
+                if time.monotonic() - adopted_at >= _TEND_S:
+                    adopted_at = time.monotonic()
+                    await self._adopt()
+                    for courier in self._couriers:
+                        courier.expire()
+            except (FileloftError, OSError) as error:
+                log.warning("outbox not tended", extra=fields(error=error))
+            except Exception:  # what waits must not depend on a restart
+                log.exception("outbox not tended")
+
+    async def _retire(self) -> None:
+        for page in tuple(self._warm):
+            if page.over:
+                self._warm.remove(page)
+                await page.segment.close(remove=True)
+
+    async def _warm_up(self) -> None:
+        while self._cold and len(self._warm) < _WARM_PAGES:
+            page = self._cold.popleft()
+            page.warm = True
+            self._warm.append(page)
+            await self._load(page)
+        live = self._live
+        if live is not None and not live.warm and self._has_room:
+            live.warm = True
+            for item in tuple(live.items.values()):
+                self._deliver(item)
+
+    async def _adopt(self) -> None:
+        """Take over the files of processes that are gone; what is in doubt is proved at once."""
+        loop = asyncio.get_running_loop()
+        own = {page.segment.name for page in (*self._warm, *self._cold, self._live) if page}
+        for name in await loop.run_in_executor(None, names_of, self._directory):
+            if name not in own:
+                await self._adopt_one(name)
+
+    async def _adopt_one(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        segment = await loop.run_in_executor(
+            None,
+            lambda: adopt_segment(self._engine, self._directory, name, durable=self._durable),
+        )
+        if segment is None:
+            return
+        page = Page(segment, warm=self._has_room)
+        await self._load(page)
+        log.info("outbox taken over", extra=fields(file=name, events=len(page.items)))
+        self._shelve(page)
+
+    async def _load(self, page: Page) -> None:
+        true, doubtful, damaged = await page.load()
+        if damaged:
+            log.error("outbox damaged", extra=fields(file=page.segment.name, lines=damaged))
+        if page.warm:
+            for item in true:
+                self._deliver(item)
+        for item in doubtful:
+            self.doubt(item)
+        self._look(page)
+
+    # -- telling --------------------------------------------------------------------------------
+
+    def _enter(self, item: Item) -> None:
+        page = item.page
+        page.doubts.pop(item.n, None)
+        if page.warm or page.live:
+            page.items[item.n] = item
+        if page.warm:
+            self._deliver(item)
+
+    def _deliver(self, item: Item) -> None:
+        self._keys.add(item.key)
+        wanting = [c for c in self._couriers if c.sink.wants(item.event)]
+        wanting = [c for c in wanting if c.sink.name not in item.told]
+        item.left = {courier.sink.name for courier in wanting}
+        for courier in wanting:
+            courier.add(item)
+        if not wanting:
+            self._end(item)
+
+    def _on_told(self, item: Item, sink: str, *, dead: bool = False) -> None:
+        item.page.segment.note(Told(item.n, sink, dead))
+        item.left.discard(sink)
+        if not item.left:
+            self._end(item)
+
+    def _end(self, item: Item) -> None:
+        self._keys.discard(item.key)
+        item.page.drop(item)
+        self._look(item.page)
+
+    def _lose(self, item: Item, sink: str, why: str) -> None:
+        self._spawn(self._write_letter(item, sink, why))
+
+    async def _write_letter(self, item: Item, sink: str, why: str) -> None:
+        said = fields(hook=sink, event=item.event.value, id=item.upload, key=item.key, error=why)
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                None, write_letter, self._path, item, sink, why
+            )
+        except OSError:
+            log.exception("dead letter not written; the event is tried after a restart", extra=said)
+            return
+        log.error("dead letter", extra=said)
+        self._on_told(item, sink, dead=True)
+
+    # -- doubts ---------------------------------------------------------------------------------
+
+    async def _settle(self, item: Item) -> None:
+        assert self._prove is not None
+        pause_s = 0.1
+        try:
+            while item.n in item.page.doubts:
+                async with self._proofs:
+                    body = await self._prove(item)
+                if body is None:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, 30.0)
+                elif body:
+                    self.confirm(item, body)
+                else:
+                    self.drop(item)
+        finally:
+            self._proving.discard(item)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _open_folder(path: str, parent: str) -> int:
+    """Make the folder, its name durable, and open it. Raises ConfigError."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
+        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error

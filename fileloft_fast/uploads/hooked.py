@@ -1,0 +1,160 @@
+"""The same orchestration with hooks: asked before, told after. Not loaded where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Self
+
+from msgspec.structs import replace
+
+from fileloft_fast.config import HookEvent
+from fileloft_fast.errors import UploadExistsError, UploadStoppedError
+from fileloft_fast.hooks.hooks import NO_CHANGE
+from fileloft_fast.hooks.verdict import merge
+from fileloft_fast.tus.effects import (
+    Append,
+    Concatenate,
+    Create,
+    Download,
+    Effect,
+    Inspect,
+    Options,
+    Terminate,
+)
+from fileloft_fast.tus.plan import plan_append
+from fileloft_fast.uploads.service import Serve, Service
+
+if TYPE_CHECKING:
+    from fileloft_fast.hooks.hooks import Expecting, Hooks
+    from fileloft_fast.model import AnswerChange, Body, RequestHead, Response, UploadId, UploadInfo
+    from fileloft_fast.stores import Found
+    from fileloft_fast.uploads.locks import Hold
+
+_CREATED: Final = (HookEvent.POST_CREATE,)
+_CREATED_AND_FINISHED: Final = (HookEvent.POST_CREATE, HookEvent.POST_FINISH)
+
+
+class HookedService(Service):
+    """A ``Service`` that asks and tells hooks."""
+
+    _hooks: Hooks
+
+    def use(self, hooks: Hooks) -> Self:
+        """Ask and tell *hooks* from now on; called before the first request."""
+        self._hooks = hooks
+        if HookEvent.PRE_ACCESS in hooks.events:
+            self._serve = {
+                kind: serve if kind is Options else self._guarded(serve)
+                for kind, serve in self._serve.items()
+            }
+        return self
+
+    def _guarded(self, serve: Serve) -> Serve:
+        async def guarded(head: RequestHead, effect: Effect, body: Body) -> Response:
+            joins = isinstance(effect, Concatenate)
+            await self._hooks.admit(head, _uploads(effect), joins=joins)
+            return await serve(head, effect, body)
+
+        return guarded
+
+    async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
+        await self._check_space()
+        info, change = await self._hooks.pre_create(head, self._draft(head, wanted))
+        may_finish = info.length == 0 or (
+            wanted.has_body and info.length is not None and wanted.size in {None, info.length}
+        )
+        events = _CREATED_AND_FINISHED if may_finish else _CREATED
+        async with await self._hooks.expecting(head, info, *events) as expecting:
+            made = await self._make_counted(head, info, wanted, body)
+            last = await self._settle(head, expecting, made)
+        return self._answers.changed(self._answers.created(head, made), merge((change, last)))
+
+    async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
+        async with self._locks.hold(wanted.id, body) as hold:
+            found = await self._load(head, wanted.id)
+            planned = plan_append(found.info, wanted, self._rules_for(head))
+            may_finish = (
+                not found.info.complete
+                and planned.length is not None
+                and wanted.size in {None, planned.room}
+            )
+            final = replace(found.info, length=planned.length)
+            events = (HookEvent.POST_FINISH,) if may_finish else ()
+            change = NO_CHANGE
+            async with await self._hooks.expecting(head, final, *events) as expecting:
+                info = await self._add(head, found, wanted, planned, body, hold)
+                if may_finish:
+                    change = await self._settle(head, expecting, info)
+            answer = self._answers.appended(head, self._expiry.renewed(info))
+            return self._answers.changed(answer, change)
+
+    async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
+        await self._check_space()
+        parts, info = await self._plan_join(head, wanted)
+        info, change = await self._hooks.pre_create(head, info)
+        async with await self._hooks.expecting(head, info, *_CREATED_AND_FINISHED) as expecting:
+            info = await self._join_counted(head, info, parts)
+            last = await self._settle(head, expecting, info)
+        await self._clean_up(wanted)
+        return self._answers.changed(self._answers.created(head, info), merge((change, last)))
+
+    async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:
+        async with self._locks.hold(wanted.id):
+            info = (await self._load(head, wanted.id)).info
+            change = await self._hooks.pre_terminate(head, info)
+            await self._terminated(head, info)
+        return self._answers.changed(self._answers.terminated(head), change)
+
+    async def _bring(  # noqa: PLR0913, PLR0917 - see Service
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append | Create,
+        body: Body,
+        room: int | None,
+        hold: Hold,
+    ) -> UploadInfo:
+        progress = self._hooks.progress
+        if progress is None or body.at_hand:
+            return await super()._bring(head, found, wanted, body, room, hold)
+        try:
+            async with progress.watched(head, found.info, lambda: hold.received, body.interrupt):
+                return await super()._bring(head, found, wanted, body, room, hold)
+        except UploadStoppedError:
+            await self._terminated(head, found.info)
+            raise
+
+    async def _terminated(self, head: RequestHead, info: UploadInfo) -> None:
+        async with await self._hooks.expecting(head, info, HookEvent.POST_TERMINATE) as expecting:
+            await self._remove(info.id)
+            expecting.settle(info)
+
+    async def _settle(
+        self, head: RequestHead, expecting: Expecting, info: UploadInfo
+    ) -> AnswerChange:
+        """Let what was expected be told; return what hooks change of a finished upload's answer.
+
+        Whatever is raised, the bytes stay, and what has come true is told. Raises
+        UploadExistsError where something else is by now where a hook wanted the upload to appear.
+        """
+        if not info.complete:
+            expecting.settle(info)
+            return NO_CHANGE
+        published = await self._hooks.published(info)
+        if published.path != info.path:
+            expecting.settle(published, moved=True)
+            raise UploadExistsError("the storage path that a hook chose is taken")
+        try:
+            return await self._hooks.pre_finish(head, info)
+        finally:
+            expecting.settle(info)
+
+
+def _uploads(effect: Effect) -> Sequence[UploadId]:
+    match effect:
+        case Concatenate():
+            return effect.partials
+        case Append() | Inspect() | Terminate() | Download():
+            return (effect.id,)
+        case _:
+            return ()

@@ -1,0 +1,48 @@
+"""What hooks are told of a request: in Go's spelling, and no secret of the query."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fileloft_fast.hooks.describe import canonical, describe_request, redact
+from fileloft_fast.model import RequestHead
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", ""),
+        ("a=b&c", "a=b&c"),
+        ("grant=x&a=b", "grant=REDACTED&a=b"),
+        ("X-Amz-Signature=1", "X-Amz-Signature=REDACTED"),
+        ("q=eyJhbGciOiJIUzI1NiJ9", "q=REDACTED"),
+        ("eyJhbGciOiJIUzI1NiJ9.e30.x", "REDACTED"),
+        (
+            "API_KEY=1&sessionid=2&password=3",
+            "API_KEY=REDACTED&sessionid=REDACTED&password=REDACTED",
+        ),
+        ("=x&&", "=x&&"),
+    ],
+)
+def test_values_that_may_be_secret_are_left_out(query: str, told: str) -> None:
+    assert redact(query) == told
+
+
+@given(st.lists(st.text(alphabet="ab=&%.", max_size=8), max_size=6))
+def test_no_pair_is_added_or_lost(pairs: list[str]) -> None:
+    query = "&".join(pairs)
+    assert redact(query).count("&") == query.count("&")
+
+
+def test_names_are_spelled_as_go_does() -> None:
+    assert canonical("upload-length") == "Upload-Length"
+    assert canonical("x-http-method-override") == "X-Http-Method-Override"
+    assert canonical("etag") == "Etag"
+
+
+def test_an_overridden_method_is_the_one_that_counts() -> None:
+    head = RequestHead("POST", "/files/a", {"x-http-method-override": "PATCH"})
+    assert describe_request(head).method == "PATCH"
+    assert describe_request(RequestHead("HEAD", "/files/a", {})).method == "HEAD"
