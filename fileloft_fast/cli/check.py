@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,11 @@ def data_problems(directory: Path, min_free_bytes: int) -> Iterator[str]:
         yield f"FILELOFT_MIN_FREE: {directory} has {free} bytes free, less than {min_free_bytes}"
 
 
+def _load_hooks(settings: Settings) -> None:
+    """Look for what hooks need; imported here, since a server without them loads none of it."""
+    import_module("fileloft_fast.hooks.load").load_sinks(settings)
+
+
 def extra_problems(settings: Settings) -> Iterator[str]:
     """Yield what is not installed that *settings* need; print a line for what is."""
     needs: list[tuple[str, Callable[[], object]]] = []
@@ -93,6 +99,8 @@ def extra_problems(settings: Settings) -> Iterator[str]:
         needs.append(("FILELOFT_LOCK=redis", lambda: load_redis(settings.redis_url, 10.0)))
     if settings.auth:
         needs.append((f"FILELOFT_AUTH={','.join(settings.auth)}", load_jwt))
+    if settings.hooks_wanted:
+        needs.append(("FILELOFT_HOOKS", lambda: _load_hooks(settings)))
     for asked, load in needs:
         try:
             load()
