@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.deadline import eventually
 from tests.endpoint import Endpoint, metadata
 from tests.server import Server
 
@@ -79,10 +79,7 @@ def tus(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endp
 
 def wait_for_file(path: Path) -> str:
     """Return the contents of a file that a hook renames into its place."""
-    end = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < end, f"no {path}"
-        time.sleep(0.01)
+    eventually(path.exists)
     return path.read_text()
 
 
@@ -132,10 +129,8 @@ def test_an_executable_gets_json_and_environment_and_may_answer(
 def test_an_executables_end_decides(tus: Endpoint, folder: Path, script: str, status: int) -> None:
     write_hook(folder, "pre-create", script)
     assert tus.post({"Upload-Length": "5"}).status == status
-    end = time.monotonic() + 10
-    while any("sleep 60.0731" in line for line in processes()):  # it was killed, and is dying
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    # It was killed, and may be dying still.
+    assert eventually(lambda: not any("sleep 60.0731" in line for line in processes()))
 
 
 def processes() -> list[str]:
