@@ -1,6 +1,7 @@
-"""tuspy_upload ENDPOINT FILE URLS [checksum]: upload FILE with tuspy and print the upload's URL.
+"""tuspy_upload ENDPOINT FILE URLS [MODE...]: upload FILE with tuspy and print the upload's URL.
 
 URLS is where tuspy keeps the URL of an unfinished upload, so that another run goes on with it.
+MODE: checksum, bearer:TOKEN.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ _CHUNK_BYTES: Final = 8 * 1024 * 1024
 
 
 def main(endpoint: str, file: str, urls: str, *modes: str) -> None:
-    uploader = TusClient(endpoint).uploader(
+    token = next((mode.removeprefix("bearer:") for mode in modes if mode.startswith("bearer:")), "")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    uploader = TusClient(endpoint, headers=headers).uploader(
         file,
         chunk_size=_CHUNK_BYTES,
         metadata={"filename": "sample.bin"},

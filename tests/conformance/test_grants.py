@@ -170,6 +170,15 @@ def test_a_replayed_grant_makes_no_more(fleet: Fleet) -> None:
         assert Endpoint(last).post({**NEW, **fields}).status == 403
 
 
+def test_a_grant_is_counted_by_all_workers_together(fleet: Fleet) -> None:
+    fields = bearer(grant(uploads=5))
+    with fleet.start(**SETTINGS, WORKERS="3") as server:
+        guarded = Endpoint(server)
+        statuses = [guarded.post({**NEW, **fields}).status for _ in range(15)]
+        assert statuses == [201] * 5 + [403] * 10
+        assert len(guarded.uploads()) == 5
+
+
 def test_a_creation_that_comes_to_nothing_is_not_counted(guarded: Endpoint) -> None:
     fields = bearer(grant(uploads=1))
     before = guarded.files()

@@ -2,7 +2,7 @@
 //
 // Uploads FILE with tus-js-client and prints the upload's URL. URLS is a file in which the client keeps
 // the URLs of unfinished uploads, so that a second run goes on where a killed one was.
-// MODE: parallel, deferred, creation, override, chunked, in any combination.
+// MODE: parallel, deferred, creation, override, chunked, and bearer:TOKEN, in any combination.
 import { createReadStream } from 'node:fs'
 import { argv, exit, stderr, stdout } from 'node:process'
 import { PassThrough } from 'node:stream'
@@ -27,6 +27,8 @@ const options = {
     exit(0)
   },
 }
+const token = modes.find((mode) => mode.startsWith('bearer:'))
+if (token) options.headers = { Authorization: `Bearer ${token.slice(7)}` }
 if (modes.includes('chunked')) options.chunkSize = 8 * MIB
 if (modes.includes('parallel')) options.parallelUploads = 3
 if (modes.includes('creation')) options.uploadDataDuringCreation = true

@@ -47,6 +47,7 @@ records = st.builds(
         metadata=st.sampled_from([parse_metadata("filename d29ybGQ=,hidden")]),
         concat=st.sampled_from(Concat),
         concat_raw=texts,
+        owner=texts,
         partials=st.lists(st.just(UploadId("b" * 32)), max_size=2).map(tuple),
         created_at=st.floats(0, 2**40),
         modified_at=st.floats(0, 2**40),

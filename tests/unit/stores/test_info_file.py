@@ -31,12 +31,17 @@ def info_of(metadata: Metadata, **fields: Any) -> UploadInfo:
     st.one_of(st.none(), st.integers(0, 2**63 - 1)),
     st.sampled_from([(Concat.NONE, ""), (Concat.PARTIAL, "partial"), (Concat.FINAL, "final;/f/a")]),
     st.integers(0, 2**63 - 1),
+    st.text(max_size=255),
 )
 def test_what_is_written_is_read_again_and_the_mark_lies_within_one_sector(
-    kept: list[tuple[str, bytes]], length: int | None, concat: tuple[Concat, str], mark: int
+    kept: list[tuple[str, bytes]],
+    length: int | None,
+    concat: tuple[Concat, str],
+    mark: int,
+    owner: str,
 ) -> None:
     metadata = parse_metadata(render_metadata(kept)) if kept else Metadata("", ())
-    info = info_of(metadata, length=length, concat=concat[0], concat_raw=concat[1])
+    info = info_of(metadata, length=length, concat=concat[0], concat_raw=concat[1], owner=owner)
     contents = render_info(info)
     record = parse_info(contents, ID)
     assert record.info == info

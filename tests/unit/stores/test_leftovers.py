@@ -36,7 +36,7 @@ def names(root: Path) -> set[str]:
     return {path.name for path in root.iterdir()}
 
 
-@pytest.mark.parametrize("name", [ID, ID + ".zst", ID + ".info.tmp"])
+@pytest.mark.parametrize("name", [ID, ID + ".zst", ID + ".info.tmp", f"team-a-{ID}"])
 def test_an_old_file_without_an_upload_is_removed(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     assert remove(tmp_path) == 1
