@@ -67,6 +67,8 @@ class Access:
 
     async def _ask(self, head: RequestHead, uploads: Sequence[UploadId], *, joins: bool) -> _Known:
         upload = HookUpload(id=uploads[0] if uploads and not joins else "", is_final=joins)
+        if head.permit is not None:
+            upload.owner = head.permit.subject
         if joins:
             upload.partial_uploads = list(uploads)
         occasion = HookOccasion(upload=upload, http_request=describe_request(head))
@@ -96,10 +98,16 @@ class Access:
             head.query,
             head.peer.address.rpartition(":")[0],
             head.peer.name,
+            *_bearer(head),
             *(head.headers.get(name, "\0") for name in self._fields),
         ]
         # A hash: nothing that could be used is kept in memory longer than the request.
         return hashlib.blake2b("\n".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def _bearer(head: RequestHead) -> tuple[str, ...]:
+    """Return whom the token is for, which may have come in the query: that is taken away by now."""
+    return () if head.permit is None else (head.permit.subject, head.permit.token_id)
 
 
 def _refusal(said: Sequence[HookResponse]) -> RefusedByHookError | None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
 from fileloft_fast.config import HookEvent
 from fileloft_fast.hooks.wire import (
     HookHttpRequest,
@@ -49,14 +51,20 @@ def describe(
 
 
 def describe_request(head: RequestHead) -> HookHttpRequest:
-    """Return the request as tusd tells of it, without the secrets of its query."""
+    """Return the request as tusd tells of it, without the secrets of its query.
+
+    Nor with a token that was verified here: what a hook is told may lie in the outbox for days.
+    """
+    told = head.headers
+    if head.permit is not None:
+        told = {name: value for name, value in told.items() if name != "authorization"}
     return HookHttpRequest(
         method=head.headers.get("x-http-method-override") or head.method
         if head.method == "POST"
         else head.method,
         uri=f"{head.path}?{redact(head.query)}" if head.query else head.path,
         remote_addr=head.peer.address,
-        header={canonical(name): [value] for name, value in head.headers.items()},
+        header={canonical(name): [value] for name, value in told.items()},
     )
 
 
@@ -95,4 +103,5 @@ def _upload(info: UploadInfo) -> HookUpload:
         is_partial=info.concat is Concat.PARTIAL,
         is_final=info.concat is Concat.FINAL,
         partial_uploads=list(info.partials) or None,
+        owner=info.owner or UNSET,
     )

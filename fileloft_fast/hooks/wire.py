@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from fileloft_fast.errors import HookFailedError
 
@@ -18,7 +18,10 @@ MAX_REPLY_BYTES: Final = 64 * 1024
 
 
 class HookUpload(Struct, kw_only=True):
-    """The upload that an event is about; ``id`` is "" before there is one."""
+    """The upload that an event is about; ``id`` is "" before there is one.
+
+    ``owner`` is ours: the subject whose it is, left out where nobody has to say who they are.
+    """
 
     id: str = field(name="ID", default="")
     size: int = field(name="Size", default=0)
@@ -29,6 +32,7 @@ class HookUpload(Struct, kw_only=True):
     is_final: bool = field(name="IsFinal", default=False)
     partial_uploads: list[str] | None = field(name="PartialUploads", default=None)
     storage: dict[str, str] | None = field(name="Storage", default=None)
+    owner: str | UnsetType = field(name="Owner", default=UNSET)
 
 
 class HookHttpRequest(Struct, kw_only=True):

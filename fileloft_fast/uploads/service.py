@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
@@ -374,7 +375,9 @@ class Service:
     async def _recount(self, info: UploadInfo) -> None:
         """Count what is left of a request that failed, where its size was not known before."""
         if self._access is not None and info.length is None:
-            self._access.settle((await self._store.load(info.id)).info)
+            # What went wrong before is what the client must hear of; an audit makes up for this.
+            with contextlib.suppress(FileloftError):
+                self._access.settle((await self._store.load(info.id)).info)
 
     async def _check_space(self) -> None:
         if await self._store.free_bytes() < self._min_free_bytes:

@@ -1,0 +1,64 @@
+"""Hooks beside tokens: they are told whose an upload is, and never the token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import tokens
+from tests.endpoint import Endpoint
+from tests.hooks.conftest import EVERY_EVENT
+from tests.tokens import bearer, grant
+
+if TYPE_CHECKING:
+    from tests.conftest import Fleet
+    from tests.hooks.listener import HookServer
+
+
+@pytest.fixture(scope="module")
+def guarded(fleet: Fleet, hook_server: HookServer) -> Iterator[Endpoint]:
+    with fleet.start(
+        AUTH="grant",
+        GRANT_SECRET=tokens.GRANT_SECRET,
+        HOOKS_HTTP=hook_server.url,
+        HOOKS_EVENTS=EVERY_EVENT,
+        HOOKS_ACCESS_TTL="60",
+    ) as server:
+        yield Endpoint(server)
+
+
+def test_hooks_are_told_whose_an_upload_is_and_not_by_which_token(
+    guarded: Endpoint, hooks: HookServer
+) -> None:
+    token = grant(subject="alice", uploads=2)
+    by_query = guarded.ask("POST", f"/files/?a=b&token={token}", {"Upload-Length": "5"})
+    upload = guarded.path_of(by_query)
+    assert guarded.append(upload, 0, b"hello", bearer(token)).status == 204
+    hooks.wait_for("post-finish", of=upload)
+    for kind in ("pre-access", "pre-create", "post-create", "pre-finish", "post-finish"):
+        for told in hooks.wait_for(kind):
+            assert told.upload["Owner"] == "alice"
+            assert "eyJ" not in json.dumps(told.json)
+            assert "eyJ" not in str(told.headers)
+    (created,) = hooks.wait_for("post-create", of=upload)
+    assert created.json["Event"]["HTTPRequest"]["URI"] == "/files/?a=b"
+
+
+def test_leave_for_one_token_is_none_for_another(guarded: Endpoint, hooks: HookServer) -> None:
+    """Both come in the query, from one address."""
+    hooks.answers["pre-access"] = {"CacheTTL": 60}
+    new = {"Upload-Length": "5"}
+    assert guarded.ask("POST", f"/files/?token={grant(uploads=9)}", new).status == 201
+    hooks.answers["pre-access"] = {"RejectAccess": True}
+    assert guarded.ask("POST", f"/files/?token={grant(uploads=9)}", new).status == 403
+
+
+def test_a_stranger_asks_no_hook(guarded: Endpoint, hooks: HookServer) -> None:
+    upload = guarded.create(5, bearer(grant(subject="alice")))
+    heard = len(hooks.wait_for("pre-access"))
+    assert guarded.head(upload, bearer(grant(subject="bob"))).status == 404
+    assert guarded.head(upload).status == 401
+    assert len(hooks.wait_for("pre-access")) == heard
