@@ -25,13 +25,15 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, default=Path("build/bench"))
     parser.add_argument("--seed", default=str(time.time_ns()), help="printed; to repeat a run")
     parser.add_argument("--sync", choices=["none", "complete", "chunk"], default="complete")
+    parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     asked.dir.mkdir(parents=True, exist_ok=True)
     total = Round()
     for number in range(asked.rounds):
         data = Path(tempfile.mkdtemp(prefix="crash-", dir=asked.dir)).resolve()
         seed = f"{asked.seed}-{number}"
-        seen = run_round(data, seed, asked.clients, {"FILELOFT_SYNC": asked.sync})
+        settings = {"FILELOFT_SYNC": asked.sync, "FILELOFT_WORKERS": str(asked.workers)}
+        seen = run_round(data, seed, asked.clients, settings)
         _say(f"round {number + 1:3} {_figures(seen)}")
         for fault in seen.faults:
             _say(f"    {fault}")

@@ -170,3 +170,9 @@ class Server:
             return "", 0
         matched = self.wait_for_log(_LISTENING, _START_S)
         return matched[1].strip("[]"), int(matched[2])
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the processes that *pid* has started and that run."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(each) for each in children.split()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -55,10 +56,14 @@ class WorkerEnding(Ending):
 
     def serving(self) -> None:
         """Tell the supervisor."""
-        self._channel.send(SERVING)
+        with contextlib.suppress(BrokenPipeError):  # it has died; the channel says so too
+            self._channel.send(SERVING)
 
     def _read(self) -> None:
-        said = self._channel.recv(16)
+        try:
+            said = self._channel.recv(16)
+        except ConnectionResetError:  # died with words of ours unread
+            said = b""
         if said == GO_GENTLY:
             self.go_gently()
             return

@@ -1,19 +1,22 @@
 """Rounds of SIGKILL under load: what the server had acknowledged is there, and nothing else shows.
 
 A round starts the server, lets clients of every kind upload until a number of bytes was sent, kills
-it in the middle, starts it again on the same directory, judges every upload, and finishes each.
+it in the middle, starts it again on the same directory, judges every upload, and finishes each. Of
+several workers one is killed before that, alone.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.sender import INTERRUPTIONS, VERIFIED, Kind, Sender
-from tests.server import Server
+from tests.server import Server, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,11 +134,17 @@ def run_round(data: Path, seed: str, clients: int, settings: Mapping[str, str]) 
     dice = random.Random(seed)
     block = dice.randbytes(32 * MIB)
     victim = Server(data, settings)
+    if settings.get("FILELOFT_WORKERS", "1") != "1":
+        victim.wait_for_log("msg=serving")
     load = Load(victim.address, block, seed, clients)
+    kill_at = dice.randrange(8 * MIB, 96 * MIB)
     try:
-        load.wait_for(dice.randrange(8 * MIB, 96 * MIB))
+        if workers := workers_of(victim.pid):
+            load.wait_for(kill_at // 2)
+            os.kill(dice.choice(workers), signal.SIGKILL)
+        load.wait_for(kill_at)
     finally:
-        victim.kill()
+        kill_all(victim)
         load.join()
     seen = Round(sent_bytes=load.sent_bytes)
     seen.faults += [client.fault for client in load.clients if client.fault]
@@ -144,6 +153,15 @@ def run_round(data: Path, seed: str, clients: int, settings: Mapping[str, str]) 
             for sender in client.senders:
                 judge(sender, server, data, seen)
     return seen
+
+
+def kill_all(victim: Server) -> None:
+    """Kill a server and its workers; the main process first, so that none of them is replaced."""
+    workers = workers_of(victim.pid)
+    victim.kill()
+    for pid in workers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def judge(sender: Sender, server: Server, data: Path, seen: Round) -> None:

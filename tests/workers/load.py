@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SMALL: Final = b"s" * 1000
 _PIECE: Final = 16_384
-_CLIENTS: Final = 4
+_CLIENTS: Final = 8
 
 
 class Load:

@@ -18,9 +18,9 @@ import pytest
 from tests.conformance.append import begin_append, end_of
 from tests.deadline import eventually
 from tests.endpoint import Endpoint
-from tests.server import Server
+from tests.server import Server, workers_of
 from tests.wire import render_request
-from tests.workers.upgradable import runs, workers_of
+from tests.workers.upgradable import runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 from tests.server import Server
 
@@ -61,12 +60,6 @@ class Upgradable(Server):
         with suppress(ProcessLookupError):
             os.kill(self.heir, signal.SIGKILL)
         _wait_for(self.heir)
-
-
-def workers_of(pid: int) -> list[int]:
-    """Return the processes that *pid* has started and that run."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(each) for each in children.split()]
 
 
 def runs(pid: int) -> bool:

@@ -69,11 +69,15 @@ class LockFiles:
 
     def try_lock(self, place: int) -> bool:
         """Lock *place* for this process; False while another one has it. LockServiceError."""
-        return _try_lock(self._files[place % _FILES], place)
+        try:
+            _fcntl(self._files[place % _FILES], _SET, _pack(_WRITE, 0, place, 1, 0))
+        except OSError as error:
+            return _taken(error)
+        return True
 
     def unlock(self, place: int) -> None:
         """Give *place* back."""
-        _unlock(self._files[place % _FILES], place)
+        _fcntl(self._files[place % _FILES], _SET, _pack(_NONE, 0, place, 1, 0))
 
     def is_locked_elsewhere(self, place: int) -> bool:
         """Return whether another process has *place* now."""
@@ -103,14 +107,18 @@ class Role:
     def try_take(self) -> bool:
         """Take it, or go on with it; False while another process does it."""
         try:
-            return _try_lock(self._files.roles, self._number)
-        except LockServiceError as error:
-            log.warning("no turn", extra=fields(error=error, cause=error.__cause__))
-            return False
+            _fcntl(self._files.roles, _SET, _pack(_WRITE, 0, self._number, 1, 0))
+        except OSError as error:
+            try:
+                return _taken(error)
+            except LockServiceError:
+                log.warning("no turn", extra=fields(error=error))
+                return False
+        return True
 
     def leave(self) -> None:
         """Leave it to another process."""
-        _unlock(self._files.roles, self._number)
+        _fcntl(self._files.roles, _SET, _pack(_NONE, 0, self._number, 1, 0))
 
 
 def place_of(upload: UploadId) -> int:
@@ -130,15 +138,8 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
-def _try_lock(descriptor: int, at: int) -> bool:
-    try:
-        _fcntl(descriptor, _SET, _pack(_WRITE, 0, at, 1, 0))
-    except OSError as error:
-        if error.errno in {errno.EAGAIN, errno.EACCES}:
-            return False
-        raise LockServiceError("the locks of the data directory fail") from error
-    return True
-
-
-def _unlock(descriptor: int, at: int) -> None:
-    _fcntl(descriptor, _SET, _pack(_NONE, 0, at, 1, 0))
+def _taken(error: OSError) -> bool:
+    """Return False: another process has it. Raises LockServiceError for any other *error*."""
+    if error.errno in {errno.EAGAIN, errno.EACCES}:
+        return False
+    raise LockServiceError("the locks of the data directory fail") from error

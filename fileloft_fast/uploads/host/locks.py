@@ -56,14 +56,11 @@ class HostHold(OuterHold):
         self.heirs: list[str] = []  # who else had asked the last holder
 
     async def __aenter__(self) -> Self:
-        locks = self._locks
-        if (
-            self.upload not in locks.queues
-            and self.upload not in locks.yielded
-            and locks.files.try_lock(self.place)
-        ):
+        upload, queues = self.upload, self._locks.queues
+        free = upload not in queues and upload not in self._locks.yielded
+        if free and self._locks.files.try_lock(self.place):
             self.locked = True
-            locks.queues[self.upload] = deque((self,))
+            queues[upload] = deque((self,))
             return self
         return await super().__aenter__()
 
@@ -165,9 +162,8 @@ class HostLocks(Locks):
     def pass_on(self, hold: HostHold) -> None:
         """Let go of what *hold* has locked. Only for the holder, about to leave the queue."""
         upload = hold.upload
-        queue = self.queues[upload]
-        asked = self.asked.pop(upload, None)
-        if asked is None and len(queue) > 1:
+        asked = self.asked.pop(upload, None) if self.asked else None
+        if asked is None and len(queue := self.queues[upload]) > 1:
             cast("HostHold", queue[1]).locked = True
             return
         self.files.unlock(hold.place)
