@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from fileloft_fast.app.workers.worker import GO_GENTLY, SERVING
+from fileloft_fast.app.workers.worker import GO_GENTLY, SERVING, WAITING
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -56,8 +56,15 @@ class WorkerEnding(Ending):
 
     def serving(self) -> None:
         """Tell the supervisor."""
+        self._tell(SERVING)
+
+    def waiting(self) -> None:
+        """Tell the supervisor that a predecessor has to go first."""
+        self._tell(WAITING)
+
+    def _tell(self, word: bytes) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has died; the channel says so too
-            self._channel.send(SERVING)
+            self._channel.send(word)
 
     def _read(self) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -46,11 +47,9 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
     slots = open_slots(settings, launch)
 
     def work(slot: int, channel: socket.socket) -> int:
-        return uvloop.run(_serve_worker(settings, slots[slot], channel))
+        return uvloop.run(_serve_worker(_share(settings), slot, slots[slot], channel))
 
-    supervisor = Supervisor(
-        slots, work, launch, drain_s=settings.shutdown_timeout_s, on_serving=launch.announce
-    )
+    supervisor = Supervisor(slots, work, launch, drain_s=settings.shutdown_timeout_s)
     status = supervisor.run()
     log.info("stopped")
     return status
@@ -68,11 +67,11 @@ async def _serve_alone(settings: Settings, launch: Launch) -> int:
 
 
 async def _serve_worker(
-    settings: Settings, sockets: Sequence[socket.socket], channel: socket.socket
+    settings: Settings, slot: int, sockets: Sequence[socket.socket], channel: socket.socket
 ) -> int:
     """Be one of several workers."""
     ending = WorkerEnding(channel)
-    async with opened_storage(settings) as storage:
+    async with opened_storage(settings, slot=slot, on_wait=ending.waiting) as storage:
         await adopt_uploads(settings)
         await _serve_until(ending, settings, storage, sockets, ending.serving)
     return 0
@@ -100,6 +99,16 @@ async def _serve_until(
         await server.finish(settings.shutdown_timeout_s, ending.at_once)
     storage.locks.drain(ShuttingDownError("the server is stopping"))
     await server.drain(settings.shutdown_timeout_s, storage.halt)
+
+
+def _share(settings: Settings) -> Settings:
+    """Return what each of several workers may take of what there is for all of them."""
+    return replace(
+        settings,
+        spool_max_bytes=-(-settings.spool_max_bytes // settings.workers),
+        flush_rate_bytes_per_s=-(-settings.flush_rate_bytes_per_s // settings.workers),
+        flush_concurrency=-(-settings.flush_concurrency // settings.workers),
+    )
 
 
 def _connections(settings: Settings) -> int:

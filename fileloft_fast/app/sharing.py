@@ -56,13 +56,16 @@ async def own(
     """Wait for a process that is stopping to give the data directory up, after *on_wait*."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_s
+    told = False
     try:
         while not directory.try_own(alone=alone):
             if loop.time() >= deadline:
                 raise DirectoryTakenError(
                     "FILELOFT_DATA_DIR: another server works in this directory"
                 )
-            on_wait()
+            if not told:
+                told = True
+                on_wait()
             await asyncio.sleep(_OWN_EVERY_S)
     except OSError as error:
         log.warning("data directory without locks", extra=fields(error=error))

@@ -55,16 +55,21 @@ class Storage(Struct, frozen=True):
 
 @asynccontextmanager
 async def opened_storage(
-    settings: Settings, *, wait: bool = True, on_wait: Callable[[], None] = lambda: None
+    settings: Settings,
+    *,
+    slot: int = 0,
+    wait: bool = True,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Storage]:
     """Open everything that *settings* name, recovered and at work; close it in order.
 
-    *wait* for a process that is stopping to give the data directory up, after *on_wait*. An object
-    store or a Redis that does not answer is no error. Raises ConfigError.
+    *slot* is the worker's, of several. *wait* for a process that is stopping to give the data
+    directory up, after *on_wait*. An object store or a Redis that does not answer is no error.
+    Raises ConfigError.
     """
     async with AsyncExitStack() as ending:
         engine = Engine(asyncio.get_running_loop())
-        directory = _open_directory(engine, settings)
+        directory = _open_directory(engine, settings, slot)
         ending.callback(directory.close)
         ending.callback(engine.close)  # before the directory that its last jobs work in
         shared = open_host_locks(settings)
@@ -143,13 +148,13 @@ async def _open_access(settings: Settings, ending: AsyncExitStack) -> Access | N
     return access
 
 
-def _open_directory(engine: Engine, settings: Settings) -> FsStore:
+def _open_directory(engine: Engine, settings: Settings, slot: int) -> FsStore:
     """Open the data directory, as a spool where an object store is behind it."""
     path, sync = settings.data_dir, settings.sync
     if settings.remote and settings.ack is not AckMode.SPOOL and sync is SyncMode.COMPLETE:
         sync = SyncMode.NONE  # what is acknowledged is in the object store
     if settings.ack is AckMode.CHUNK:
-        path = str(Path(path, _CHUNKS))
+        path = str(Path(path, _CHUNKS, f"worker-{slot}" if settings.workers > 1 else ""))
     kind = Spool if settings.remote else PublishingStore if settings.hooks_wanted else FsStore
     try:
         return kind(

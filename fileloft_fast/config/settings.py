@@ -271,9 +271,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _worker_contradictions(settings: Settings) -> Iterator[str]:
-    if settings.workers > 1 and settings.remote:
-        yield "FILELOFT_WORKERS: one process only with an object store, whose spool is its own"
-    elif settings.workers > 1 and settings.lock is not LockMode.LOCAL:
+    replicas = settings.ack is AckMode.CHUNK and settings.lock is not LockMode.LOCAL
+    if settings.workers > 1 and settings.remote and not replicas:
+        yield (
+            "FILELOFT_WORKERS: with an object store, several workers need FILELOFT_ACK=chunk and"
+            " FILELOFT_LOCK=redis or store; else one process has the spool alone"
+        )
+    elif settings.workers > 1 and not settings.remote and settings.lock is not LockMode.LOCAL:
         yield "FILELOFT_WORKERS: on a local disk, FILELOFT_LOCK must be local with several workers"
 
 

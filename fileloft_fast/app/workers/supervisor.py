@@ -132,12 +132,15 @@ class Supervisor:
         if worker.channel is None:  # it has been reaped in this round
             return
         worker.read_channel()
-        self._selector.unregister(worker.channel)  # the rest is read when it has ended
-        if self._up or not worker.serving:
+        if worker.serving or not worker.waiting:
+            self._selector.unregister(worker.channel)  # the rest is read when it has ended
+        if self._up or not (worker.serving or worker.waiting):
             return
         for each in self._workers:
             if not each.running and each.due_at is None:
                 self._start(each)
+        if all(each.served or each.waiting for each in self._workers):
+            self._launch.announce()
         if all(each.served for each in self._workers):
             self._up = True
             log.info("serving", extra=fields(workers=len(self._workers)))

@@ -29,6 +29,8 @@ GO_GENTLY: Final = b"g"
 """From the supervisor: another process has taken over, let what runs end by itself."""
 SERVING: Final = b"r"
 """To the supervisor."""
+WAITING: Final = b"d"
+"""To the supervisor: another process has what this one needs alone."""
 _WRONG: Final = b"w"
 """Before what a ConfigError says, to the supervisor."""
 
@@ -49,6 +51,7 @@ class Worker:
         self.slot = slot
         self.pid = 0
         self.serving = False
+        self.waiting = False
         self.served = False
         """Whether any process of this slot has served so far."""
         self.due_at: float | None = None
@@ -92,6 +95,9 @@ class Worker:
             return
         if said.startswith(SERVING):
             self.serving = self.served = True
+        elif said.startswith(WAITING):
+            self.waiting = True
+            self.serving = self.served = SERVING in said
         elif said.startswith(_WRONG):
             self.problem = said.removeprefix(_WRONG).decode()
 
