@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fileloft_fast.access import tokens as module
+from fileloft_fast.access.bearer import token_of
 from fileloft_fast.access.keys import Key, KeySet
 from fileloft_fast.access.tokens import Issuer, Secrets, Tokens, grant_issuer
 from fileloft_fast.errors import UnauthorizedError
-from fileloft_fast.model import Operation, Quota
+from fileloft_fast.model import Operation, Quota, RequestHead
 from tests.tokens import (
     FORMER_SECRET,
     GRANT_SECRET,
     JWT_SECRET,
     claims,
+    forged,
     grant,
     jwks,
     private_key,
@@ -116,6 +123,50 @@ def test_no_more_permits_are_kept_than_there_is_room_for(monkeypatch: pytest.Mon
         assert not any(isinstance(key, str) for key in tokens._known), "no token is kept"
 
     asyncio.run(scene())
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk"]), json_values),
+    st.dictionaries(
+        st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "jti", "fileloft"]), json_values
+    ),
+    st.binary(max_size=8),
+)
+def test_whatever_a_token_says_it_is_refused_or_right(
+    header: dict[str, Any], told: dict[str, Any], signature: bytes
+) -> None:
+    async def scene() -> None:
+        tokens = Tokens(Issuer(keys=Secrets([JWT_SECRET])), grant_issuer([GRANT_SECRET]), Quota())
+        with pytest.raises(UnauthorizedError):
+            await tokens.permit(forged(header, told, signature), by_query=False)
+        with suppress(UnauthorizedError):
+            token = forged({"alg": "HS256"}, {**claims(aud=None), **told}, b"").rpartition(".")[0]
+            digest = hmac.digest(JWT_SECRET.encode(), token.encode(), "sha256")
+            signed_too = f"{token}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+            permit = await tokens.permit(signed_too, by_query=False)
+            assert permit.expires_at > time.time()
+            assert permit.subject
+
+    asyncio.run(scene())
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_whatever_a_request_carries_is_no_token_or_one(field: str, query: str) -> None:
+    for value in (field, f"Bearer {field}", f"bearer {field}.{field}.{field}"):
+        head = RequestHead("GET", "/", {"authorization": value}, query=query)
+        with suppress(UnauthorizedError):
+            token, by_query = token_of(head)
+            assert token.count(".") == 2
+            assert not by_query
 
 
 def test_secrets_are_changed_without_a_gap() -> None:
