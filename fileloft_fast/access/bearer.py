@@ -24,6 +24,11 @@ _match_bearer: Final = re.compile(rf"(?i:bearer) +({_PATTERN})").fullmatch
 _find_queries: Final = re.compile(r"\?[^ ]*")
 
 
+def has_token(head: RequestHead) -> bool:
+    """Return whether *head* carries anything in a token's place, right or not."""
+    return "authorization" in head.headers or _PARAMETER in head.query
+
+
 def token_of(head: RequestHead) -> tuple[str, bool]:
     """Return the one token of *head*, and whether it came in the query.
 

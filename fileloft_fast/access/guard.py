@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fileloft_fast.access.bearer import addressed, admitted, token_of
+from fileloft_fast.access.bearer import UNAUTHORIZED, addressed, admitted, has_token, token_of
+from fileloft_fast.access.claims import OWN
 from fileloft_fast.errors import (
     FileloftError,
     ForbiddenError,
     StoreError,
     TooLargeError,
+    UnauthorizedError,
     UploadNotFoundError,
 )
-from fileloft_fast.model import Operation, RequestHead, UploadId
+from fileloft_fast.model import Operation, Permit, RequestHead, UploadId
 from fileloft_fast.tus.effects import (
     Append,
     Concatenate,
@@ -32,7 +37,7 @@ from fileloft_fast.tus.effects import (
 if TYPE_CHECKING:
     from fileloft_fast.access.accounts import Accounts
     from fileloft_fast.access.rate import Rates
-    from fileloft_fast.model import Permit, Quota, Response, UploadInfo
+    from fileloft_fast.model import Quota, Response, UploadInfo
     from fileloft_fast.stores import AnyStore
     from fileloft_fast.tus.plan import AppendPlan
     from fileloft_fast.tus.rules import TusRules
@@ -49,6 +54,7 @@ _NEEDED: Final[Mapping[type[Effect], Operation]] = {
 
 _KEPT: Final = 10_000
 _BATCH: Final = 200
+_PAUSE_S: Final = 0.05  # after each batch: requests come first
 
 
 class Verifier(Protocol):
@@ -67,13 +73,25 @@ class Verifier(Protocol):
 class Access:
     """Admits requests by their tokens, and counts what their subjects have.
 
-    *quota* is what every subject is held to; a token may say otherwise for its own.
+    *tokens* is None where none count. *quota* is what every subject is held to; a token may say
+    otherwise for its own. *certificates*: whoever sends no token is whom their verified certificate
+    says.
     """
 
-    def __init__(self, tokens: Verifier, accounts: Accounts, rates: Rates, quota: Quota) -> None:
+    def __init__(
+        self,
+        tokens: Verifier | None,
+        accounts: Accounts,
+        rates: Rates,
+        quota: Quota,
+        *,
+        certificates: bool = False,
+    ) -> None:
         self._tokens = tokens
         self._accounts = accounts
         self._rates = rates
+        self._quota = quota
+        self._certificates = certificates
         self._counts_all = bool(quota.bytes or quota.uploads)
         self._owners: OrderedDict[UploadId, str] = OrderedDict()
 
@@ -86,9 +104,12 @@ class Access:
         """
         if head.method == "OPTIONS":
             return admitted(head, None)
+        if self._certificates and head.peer.name and not has_token(head):
+            return admitted(head, _named(head.peer.name, self._quota))
         token, by_query = token_of(head)
-        permit = await self._tokens.permit(token, by_query=by_query)
-        return admitted(head, permit)
+        if self._tokens is None:
+            raise UnauthorizedError(UNAUTHORIZED)
+        return admitted(head, await self._tokens.permit(token, by_query=by_query))
 
     def check(self, head: RequestHead, effect: Effect) -> None:
         """Raise ForbiddenError where the token does not allow *effect*, whatever there is.
@@ -208,17 +229,20 @@ class Access:
             if len(infos) == _BATCH:
                 await self._accounts.correct(info for info in infos if info.owner)
                 infos.clear()
+                await asyncio.sleep(_PAUSE_S)
         await self._accounts.correct(info for info in infos if info.owner)
         await self._accounts.end_audit(begun_at)
 
     async def start(self) -> None:
         """Have the keys at hand. Raises ConfigError."""
-        await self._tokens.start()
+        if self._tokens is not None:
+            await self._tokens.start()
 
     async def close(self) -> None:
         """Close what is open."""
         await self._accounts.close()
-        await self._tokens.close()
+        if self._tokens is not None:
+            await self._tokens.close()
 
     def _remember(self, info: UploadInfo) -> None:
         self._owners[info.id] = info.owner
@@ -234,6 +258,12 @@ def limited(rules: TusRules, permit: Permit) -> TusRules:
     if not permit.max_size or 0 < rules.max_size <= permit.max_size:
         return rules
     return dataclasses.replace(rules, max_size=permit.max_size)
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str, quota: Quota) -> Permit:
+    """Return what the bearer of a certificate may do: everything with uploads of that name."""
+    return Permit(subject=name, operations=OWN, expires_at=math.inf, quota=quota)
 
 
 def _check_creation(permit: Permit, effect: Create | Concatenate) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fileloft_fast.access.grant import load_jwt
 from fileloft_fast.config import (
+    AuthMode,
     LockMode,
     problems,
     read_settings,
@@ -97,7 +98,7 @@ def extra_problems(settings: Settings) -> Iterator[str]:
         needs.append((f"FILELOFT_BACKEND={settings.backend}", lambda: load_objects(settings)))
     if settings.lock is LockMode.REDIS:
         needs.append(("FILELOFT_LOCK=redis", lambda: load_redis(settings.redis_url, 10.0)))
-    if settings.auth:
+    if {AuthMode.JWT, AuthMode.GRANT} & set(settings.auth):
         needs.append((f"FILELOFT_AUTH={','.join(settings.auth)}", load_jwt))
     if settings.hooks_wanted:
         needs.append(("FILELOFT_HOOKS", lambda: _load_hooks(settings)))

@@ -20,6 +20,7 @@ class AuthMode(StrEnum):
 
     JWT = "jwt"
     GRANT = "grant"
+    CERTIFICATE = "certificate"
 
 
 def parse_auth(text: str) -> tuple[AuthMode, ...]:

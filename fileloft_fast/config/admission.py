@@ -28,7 +28,8 @@ class Admission(Hooking):
         "FILELOFT_AUTH",
         "",
         parse_auth,
-        "tokens that every request needs: jwt, grant, or both by a comma; unset, none",
+        "what every request needs, one of these by commas: jwt, grant (tokens), certificate (of a"
+        " TLS client); unset, nothing",
     )
     jwt_secrets: tuple[str, ...] = setting(
         "FILELOFT_JWT_SECRET",
