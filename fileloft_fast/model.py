@@ -105,14 +105,15 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
 class Peer(Struct, frozen=True):
     """Who is at the other end of a connection; one value for all of its requests.
 
-    ``address`` is ``ip:port``, of the client where a trusted proxy's PROXY header told it, "" for a
-    Unix socket. ``trusted``: what it says of the client in forwarded fields counts. ``name`` is
-    the subject of the client's verified certificate, "" where there is none.
+    ``address`` is ``ip:port``, of the client where a PROXY header told it (``told``), "" for a Unix
+    socket. ``trusted``: what it says of the client in forwarded fields counts. ``name`` is the
+    subject of the client's verified certificate (RFC 4514), "" where there is none.
     """
 
     address: str = ""
     trusted: bool = True
     name: str = ""
+    told: bool = False
 
 
 NOBODY: Final = Peer()

@@ -29,8 +29,11 @@ class Fleet:
 
     def start(self, **settings: str) -> Server:
         """Start a server of its own, which the caller stops."""
-        data = self._directories.mktemp("data")
-        return Server(data, {f"FILELOFT_{name}": value for name, value in settings.items()})
+        return self.run({f"FILELOFT_{name}": value for name, value in settings.items()})
+
+    def run(self, settings: dict[str, str]) -> Server:
+        """Start a server with these variables in a directory of its own."""
+        return Server(self._directories.mktemp("data"), settings)
 
     def restart(self, server: Server) -> Server:
         """Start a server with the settings and the data of one that has ended."""

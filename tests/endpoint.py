@@ -44,7 +44,7 @@ class Endpoint:
 
     def connect(self, timeout_s: float = 10.0) -> Wire:
         """Open a connection."""
-        return Wire(self.server.address, timeout_s)
+        return Wire(self.server.address, timeout_s, self.server.tls)
 
     def exchange(self, request: bytes) -> Answer:
         """Send *request* on a connection of its own and read its answer."""

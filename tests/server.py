@@ -11,7 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    import ssl
 
 _LISTENING: Final = r"listening address=(\S+):(\d+)"
 _LISTENING_UNIX: Final = r"listening socket="
@@ -23,15 +26,27 @@ class Server:
     """One ``fileloft_fast serve`` on a loopback port that the kernel chose, unless told otherwise.
 
     *settings* are environment variables; FILELOFT_DATA_DIR is *data*, and nothing else of the
-    caller's environment reaches the process but PATH and what the interpreter needs.
+    caller's environment reaches the process but PATH and what the interpreter needs. *tls* is what
+    clients connect with; *wrapper* starts the command line, and *pass_fds* are handed in.
     """
 
     wrapper: Sequence[str] = ()
     """The command that starts the process, where it is not started as it is."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        wrapper: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.data = data
         self.settings = dict(settings or {})
+        self.tls = tls
+        self.wrapper = wrapper or self.wrapper
+        self._pass_fds = pass_fds
         self.address = ("", 0)
         self.log: list[str] = []
         self._changed = threading.Condition()
@@ -109,6 +124,10 @@ class Server:
         assert matched is not None
         return int(matched[1]) * 1024
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """Ask the process to stop, and return at once."""
         self._process.send_signal(signal.SIGTERM)
@@ -145,6 +164,7 @@ class Server:
         }
         return subprocess.Popen(
             [*self.wrapper, sys.executable, "-m", "fileloft_fast", "serve"],
+            pass_fds=self._pass_fds,
             env=environment | self.settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import ssl
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,11 +98,22 @@ def render_chunks(pieces: Iterable[bytes], trailers: bytes = b"") -> bytes:
 
 
 class Wire:
-    """One TCP connection to a server."""
+    """One TCP connection to a server, under TLS where *tls* is given; *first* goes before that."""
 
-    def __init__(self, address: tuple[str, int], timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        timeout_s: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        *,
+        first: bytes = b"",
+    ) -> None:
         self.socket = socket.create_connection(address, timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if first:
+            self.socket.sendall(first)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
         self.leftover = bytearray()
         """Bytes that were received and belong to no answer yet."""
 
@@ -131,6 +143,8 @@ class Wire:
 
     def wait_readable(self, timeout_s: float) -> bool:
         """Wait until something can be read, at most *timeout_s*; return whether it can."""
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+            return True
         return bool(self.leftover or select.select([self.socket], [], [], timeout_s)[0])
 
     def half_close(self) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import socket
 
     from fileloft_fast.app.workers.launch import Launch, Successor
+    from fileloft_fast.listen import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ class Ending:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.at_once = asyncio.Event()
+
+    def on_reload(self, reload: Callable[[], None]) -> None:
+        """Call *reload* on SIGHUP."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
     @property
     def gently(self) -> bool:
@@ -83,14 +88,14 @@ class WorkerEnding(Ending):
 class MainEnding(Ending):
     """The end of a process that serves alone; a second signal ends it at once.
 
-    *heard* is called with the process that takes over, if one does.
+    *notifier* tells systemd, also of the process that takes over, if one does.
     """
 
-    def __init__(self, launch: Launch, heard: Callable[[int], None] = lambda _pid: None) -> None:
+    def __init__(self, launch: Launch, notifier: Notifier) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._launch = launch
-        self._heard = heard
+        self._notifier = notifier
         self._successor: Successor | None = None
         self._sockets: Sequence[socket.socket] = ()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,6 +106,23 @@ class MainEnding(Ending):
         """Take note of what a successor is handed, and tell the predecessor."""
         self._sockets = sockets
         self._launch.announce()
+        self._notifier.ready("serving")
+        self._notifier.watch(self._loop)
+
+    def on_reload(self, reload: Callable[[], None]) -> None:
+        """Call *reload* on SIGHUP, and tell systemd that it is done."""
+
+        def work() -> None:
+            self._notifier.reloading()
+            reload()
+            self._notifier.ready()
+
+        super().on_reload(work)
+
+    def stop(self) -> None:
+        """End: what runs is ended."""
+        self._notifier.stopping("draining")
+        super().stop()
 
     def _on_stop(self, number: int) -> None:
         if self.at_once.is_set():
@@ -126,7 +148,7 @@ class MainEnding(Ending):
         self._loop.remove_reader(successor.pipe)
         if successor.is_serving():
             log.info("upgraded", extra=fields(successor=successor.pid))
-            self._heard(successor.pid)
+            self._notifier.main_process(successor.pid)
             self.go_gently()
         else:
             os.waitpid(successor.pid, 0)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.app.workers import Launch, Supervisor
 from fileloft_fast.app.workers.slots import open_slots
 from fileloft_fast.errors import ShuttingDownError
-from fileloft_fast.listen import Server, close_sockets
+from fileloft_fast.listen import Notifier, Server, close_sockets
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -49,19 +50,21 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
     def work(slot: int, channel: socket.socket) -> int:
         return uvloop.run(_serve_worker(_share(settings), slot, slots[slot], channel))
 
-    supervisor = Supervisor(slots, work, launch, drain_s=settings.shutdown_timeout_s)
-    status = supervisor.run()
+    with closing(Notifier(settings)) as notifier:
+        supervisor = Supervisor(slots, work, launch, notifier, drain_s=settings.shutdown_timeout_s)
+        status = supervisor.run()
     log.info("stopped")
     return status
 
 
 async def _serve_alone(settings: Settings, launch: Launch) -> int:
     """Be the only process, or the successor of one."""
-    ending = MainEnding(launch)
-    async with opened_storage(settings, on_wait=launch.announce) as storage, orphans_reaped():
-        await adopt_uploads(settings)
-        (sockets,) = open_slots(settings, launch)
-        await _serve_until(ending, settings, storage, sockets, lambda: ending.serving(sockets))
+    with closing(Notifier(settings)) as notifier:
+        ending = MainEnding(launch, notifier)
+        async with opened_storage(settings, on_wait=launch.announce) as storage, orphans_reaped():
+            await adopt_uploads(settings)
+            (sockets,) = open_slots(settings, launch)
+            await _serve_until(ending, settings, storage, sockets, lambda: ending.serving(sockets))
     log.info("stopped")
     return 0
 
@@ -86,7 +89,8 @@ async def _serve_until(
 ) -> None:
     """Serve; return when requests and sweeps are over, so that the storage can be closed."""
     site = site_of(settings, storage, max_connections=_connections(settings))
-    server = Server(site)
+    server = Server(site, settings)
+    ending.on_reload(server.renew)
     await server.listen(sockets)
     sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
     on_serving()

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
+from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads import Service
@@ -37,6 +38,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         cleanup_partials=settings.enable_cleanup_concat_partials,
         access=storage.access,
     )
+    plain = settings.tls_cert is None
     return Site(
         loop=asyncio.get_running_loop(),
         answerer=service,
@@ -48,6 +50,8 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
             min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
         ),
         max_connections=max_connections,
+        trusted=settings.trusted_proxies,
+        buffer=memoryview(bytearray(READ_BUFFER_BYTES if plain else SECURE_BUFFER_BYTES)),
     )
 
 
@@ -62,6 +66,7 @@ def _kind(storage: Storage) -> Callable[..., Service]:
 
 def tus_rules(settings: Settings) -> TusRules:
     """Return what the protocol needs of *settings*."""
+    trusted = settings.trusted_proxies
     return TusRules(
         base_path=settings.base_path,
         capabilities=settings.capabilities(),
@@ -69,6 +74,7 @@ def tus_rules(settings: Settings) -> TusRules:
         max_size=settings.max_size_bytes,
         base_url=settings.base_url,
         behind_proxy=settings.behind_proxy,
+        is_proxy=None if trusted is None else trusted.covers,
         expire_finished=settings.expire_finished,
         cors=CorsRules(
             enabled=settings.cors_enabled,

@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger(__name__)
 
 _REFUSED: Final = (
-    "FILELOFT_TLS_CERT, _TLS_KEY, _TLS_MODE and FILELOFT_ENABLE_H2C are not in this version: a\n"
-    "start with one of them set stops and says so. The credentials of an object store are read\n"
-    "where its own tools read them: AWS's variables and files, Google's Application Default\n"
-    "Credentials, Azure's DefaultAzureCredential."
+    "FILELOFT_ENABLE_H2C is not in this version: a start with it set stops and says so. The\n"
+    "credentials of an object store are read where its own tools read them: AWS's variables and\n"
+    "files, Google's Application Default Credentials, Azure's DefaultAzureCredential."
 )
 
 

@@ -15,9 +15,17 @@ from fileloft_fast.config.environment import (
     unknown_variables,
 )
 from fileloft_fast.config.hook_values import HookEvent
+from fileloft_fast.config.networks import Networks
 from fileloft_fast.config.rows import Row
 from fileloft_fast.config.settings import ROWS, Settings
-from fileloft_fast.config.values import LOG_LEVELS, AckMode, BindAddress, LockMode, SyncMode
+from fileloft_fast.config.values import (
+    LOG_LEVELS,
+    AckMode,
+    BindAddress,
+    LockMode,
+    SyncMode,
+    TlsMode,
+)
 
 __all__ = [
     "LOG_LEVELS",
@@ -27,10 +35,12 @@ __all__ = [
     "BindAddress",
     "HookEvent",
     "LockMode",
+    "Networks",
     "Reading",
     "Row",
     "Settings",
     "SyncMode",
+    "TlsMode",
     "problems",
     "read_settings",
     "readings",

@@ -40,7 +40,10 @@ def problems(env: Mapping[str, str]) -> list[ConfigError]:
 
     Contradictions between settings show only once each of them can be read.
     """
-    found = [*_refusals(env), *(r.problem for r in readings(env).values() if r.problem)]
+    found = [
+        *_refused_h2c(env.get("FILELOFT_ENABLE_H2C", "").strip()),
+        *(r.problem for r in readings(env).values() if r.problem),
+    ]
     if not found:
         try:
             _settings(env)
@@ -63,8 +66,7 @@ def unknown_variables(env: Mapping[str, str]) -> list[str]:
     return sorted(
         name
         for name in env
-        if name.startswith("FILELOFT_") and not name.startswith("FILELOFT_TLS_")
-        if name not in known and env[name].strip()
+        if name.startswith("FILELOFT_") and name not in known and env[name].strip()
     )
 
 
@@ -94,14 +96,6 @@ def _read_row(row: Row, env: Mapping[str, str]) -> Reading:
                 shown = "" if row.secret else f": {text!r}"
                 return Reading(row, None, variable, ConfigError(f"{variable}: {wrong}{shown}"))
     return Reading(row, row.parse(row.default))
-
-
-def _refusals(env: Mapping[str, str]) -> Iterator[ConfigError]:
-    """Yield an error for each variable that fileloft knows and this version cannot honour."""
-    for variable in sorted(env):
-        if variable.startswith("FILELOFT_TLS_") and env[variable].strip():
-            yield ConfigError(f"{variable}: TLS is not in this version yet; use a proxy")
-    yield from _refused_h2c(env.get("FILELOFT_ENABLE_H2C", "").strip())
 
 
 def _refused_h2c(text: str) -> Iterator[ConfigError]:

@@ -55,6 +55,14 @@ class LockMode(StrEnum):
     STORE = "store"
 
 
+class TlsMode(StrEnum):
+    """What a TLS client must be able to speak."""
+
+    TLS12 = "tls12"
+    TLS13 = "tls13"
+    TLS12_STRONG = "tls12-strong"
+
+
 @dataclass(frozen=True, slots=True)
 class BindAddress:
     """One address to listen on; *host* is a name, an IPv4 or a bare IPv6 address."""
@@ -184,6 +192,11 @@ def parse_lock(text: str) -> LockMode:
     return _parse_word(LockMode, text)
 
 
+def parse_tls_mode(text: str) -> TlsMode:
+    """Parse a TLS mode."""
+    return _parse_word(TlsMode, text)
+
+
 def _parse_word(words: type[W], text: str) -> W:
     try:
         return words(text)
@@ -267,6 +280,13 @@ def parse_owner(text: str) -> str:
     """Parse user, user:group or :group; names or numbers."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_.-]+)?|:[A-Za-z0-9_.-]+", text):
         raise ValueError("must be user, user:group or :group")
+    return text
+
+
+def parse_notify_socket(text: str) -> str:
+    """Parse where systemd listens: a path, or @ and an abstract name."""
+    if text[0] not in "/@":
+        raise ValueError("must be a path or @ and an abstract name")
     return text
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fileloft_fast.errors import BodyCutError, BodyTimeoutError, WireError
 from fileloft_fast.http1.chunked import ChunkedReader
-from fileloft_fast.http1.limits import MAX_AHEAD_BYTES, TINY_CHUNKS
+from fileloft_fast.http1.limits import LARGE_PIECE_BYTES, MAX_AHEAD_BYTES, TINY_CHUNKS
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,6 +39,7 @@ class RequestBody:
     """One body: what arrived and was not taken, what is still to come, and why it ended early."""
 
     __slots__ = (
+        "_ahead_bytes",
         "_asked",
         "_left",
         "_lent",
@@ -59,13 +60,18 @@ class RequestBody:
     )
 
     def __init__(
-        self, side: SocketSide, loop: asyncio.AbstractEventLoop, head: RequestHead
+        self,
+        side: SocketSide,
+        loop: asyncio.AbstractEventLoop,
+        head: RequestHead,
+        ahead_bytes: int = MAX_AHEAD_BYTES,
     ) -> None:
         self.length = head.content_length
         self.received = 0
         self.error: Exception | None = None
         self.tiny = False
         self._side = side
+        self._ahead_bytes = ahead_bytes
         self._loop = loop
         self._left = head.content_length or 0  # by Content-Length; unused where chunked
         self._reader = ChunkedReader() if head.chunked else None
@@ -118,7 +124,17 @@ class RequestBody:
             finally:
                 self._waiter = None
                 self._waited_s += self._loop.time() - self._wait_start
-        return self.take()
+        return self._take_next()
+
+    def _take_next(self) -> bytes:
+        """Return a large piece as it came, and small ones joined: none is copied for nothing."""
+        pieces = self._pieces
+        if len(pieces) == 1 or len(pieces[0]) < LARGE_PIECE_BYTES:
+            return self.take()
+        data = pieces.pop(0)
+        self._waiting_bytes -= len(data)
+        self.received += len(data)
+        return data
 
     def lend(self, stop: Callable[[], object]) -> int | None:
         """Return a descriptor for the engine; see ``model.Body``."""
@@ -220,7 +236,7 @@ class RequestBody:
         self._pieces.append(piece)
         self._waiting_bytes += len(piece)
         self._window_bytes += len(piece)
-        if self._waiting_bytes > MAX_AHEAD_BYTES:
+        if self._waiting_bytes > self._ahead_bytes:
             self._side.pause()
         self._wake()
 

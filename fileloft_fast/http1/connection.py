@@ -6,8 +6,7 @@ import asyncio
 import logging
 import os
 import select
-from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from fileloft_fast.errors import (
     FileloftError,
@@ -22,6 +21,7 @@ from fileloft_fast.http1.limits import (
     DRAIN_LINGER_S,
     LINGER_BYTES,
     LINGER_S,
+    MAX_AHEAD_BYTES,
     MAX_PIPELINE_BYTES,
     MAX_SKIPPED_BYTES,
     TINY_READ_BYTES,
@@ -29,6 +29,7 @@ from fileloft_fast.http1.limits import (
 from fileloft_fast.http1.peer import peer_of
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.http1.sending import Sending, sending_of
+from fileloft_fast.http1.state import State
 from fileloft_fast.model import NOBODY
 from fileloft_fast.observe.log import fields
 
@@ -39,21 +40,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class _State(Enum):
-    IDLE = auto()  # between requests, or in the middle of a head
-    SERVING = auto()  # a request is being answered
-    SKIPPING = auto()  # answered; the short rest of its body is read away
-    LINGERING = auto()  # answered and half closed; what still comes is dropped
-    CLOSED = auto()
-
-
 class Connection(asyncio.BufferedProtocol):
     """What uvloop calls for one connection; docs/internals/byte-path.md shows the way of a byte."""
 
-    def __init__(self, site: Site) -> None:
+    secure: ClassVar[bool] = False
+    ahead_bytes: ClassVar[int] = MAX_AHEAD_BYTES
+    high_water_bytes: ClassVar[int] = 0  # uvloop writes at once then, and tells what is left over
+
+    def __init__(self, site: Site, told: str | None = None) -> None:
         self._site = site
+        self._told = told  # the client's address in a PROXY header
         self._loop = site.loop
-        self._state = _State.IDLE
+        self._state = State.IDLE
         self._transport: asyncio.Transport | None = None
         self._pending = b""  # came, and belongs to no request yet
         self._body: RequestBody | None = None
@@ -71,9 +69,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; never reads or pauses here, where uvloop does not honour it yet."""
         self._transport = cast("asyncio.Transport", transport)
-        # With a high-water mark of 0 uvloop writes at once, and tells if anything is left over.
-        self._transport.set_write_buffer_limits(0)
-        self._peer = peer_of(transport)
+        self._transport.set_write_buffer_limits(self.high_water_bytes, 0)
+        self._peer = peer_of(transport, self._site.trusted, self._told)
         crowd = len(self._site.connections)
         self._site.connections.add(self)
         self._deadline = self._loop.time() + self._site.patience.head_s
@@ -94,17 +91,17 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read out of the shared buffer."""
         data = bytes(self._site.buffer[:nbytes])
-        if self._state is _State.SERVING:
+        if self._state is State.SERVING:
             self._on_serving__data(data)
-        elif self._state is _State.IDLE:
+        elif self._state is State.IDLE:
             if self._pending:
                 before = len(self._pending)
                 self._next_request(self._pending + data, before)
             else:
                 self._next_request(data, 0)
-        elif self._state is _State.SKIPPING:
+        elif self._state is State.SKIPPING:
             self._on_skipping__data(data)
-        elif self._state is _State.LINGERING:
+        elif self._state is State.LINGERING:
             self._lingered += nbytes
             if self._lingered > LINGER_BYTES:
                 self.abort()
@@ -112,14 +109,14 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Answer what was asked even where the client has closed its side (RFC 9112 9.6)."""
         self._half_closed = True
-        if self._state is _State.SERVING and self._body is not None:
+        if self._state is State.SERVING and self._body is not None:
             self._body.cut()
             return True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio
         """End whatever runs; the bytes that arrived count."""
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._transport = None
         self._pending = b""
         self._site.leave(self)
@@ -191,16 +188,16 @@ class Connection(asyncio.BufferedProtocol):
     def check(self, now: float) -> None:
         """Close, or end the body, where the client is late at *now* (loop time)."""
         patience = self._site.patience
-        if self._state is _State.SERVING:
+        if self._state is State.SERVING:
             if self._body is not None:
                 self._body.check(now, patience.body_s, patience.min_rate_bytes_per_s)
             if self._writable is not None and now > self._deadline:
                 self._check_reader(now)
         elif now > self._deadline:
-            if self._state is _State.IDLE and self._pending:
+            if self._state is State.IDLE and self._pending:
                 late = HeadTimeoutError("the request head did not arrive in time")
                 self._refuse(late, head_only=self._pending.startswith(b"HEAD "))
-            elif self._state is _State.IDLE:
+            elif self._state is State.IDLE:
                 self._close()
             else:
                 self.abort()
@@ -214,15 +211,18 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def _await_reader(self, now: float) -> None:
-        assert self._transport is not None
-        self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = self._unsent_bytes()
         self._deadline = now + self._site.patience.body_s
+
+    def _unsent_bytes(self) -> int:
+        assert self._transport is not None
+        return self._transport.get_write_buffer_size()
 
     def drain(self) -> None:
         """Take no further request; end a running body, whose bytes are kept."""
-        if self._state is _State.IDLE:
+        if self._state is State.IDLE:
             self._close()
-        elif self._state in {_State.LINGERING, _State.SKIPPING}:
+        elif self._state in {State.LINGERING, State.SKIPPING}:
             self._deadline = min(self._deadline, self._loop.time() + DRAIN_LINGER_S)
         elif self._body is not None:
             self._body.interrupt(ShuttingDownError("the server is stopping"))
@@ -244,15 +244,15 @@ class Connection(asyncio.BufferedProtocol):
                 self._pending = data
                 self.resume()
                 return
-            head = parse_head(request[: end + 4], peer=self._peer)
+            head = parse_head(request[: end + 4], secure=self.secure, peer=self._peer)
         except WireError as error:
             self._refuse(error, head_only=data.lstrip(b"\r\n").startswith(b"HEAD "))
             return
-        body = self._body = RequestBody(self, self._loop, head)
+        body = self._body = RequestBody(self, self._loop, head, self.ahead_bytes)
         rest = request[end + 4 :]
-        self._state = _State.SERVING
+        self._state = State.SERVING
         self._pending = body.feed(rest) if rest else b""
-        if not body.ended and not head.chunked:
+        if not (body.ended or head.chunked or self.secure):
             self.pause()  # the engine reads the rest
         self._site.start(self._serve(head, body))
 
@@ -333,7 +333,7 @@ class Connection(asyncio.BufferedProtocol):
         if close:
             self._linger()
         elif not body.ended:
-            self._state = _State.SKIPPING
+            self._state = State.SKIPPING
             self._deadline = self._loop.time() + LINGER_S
             self.resume()
         else:
@@ -341,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _turn_idle(self) -> None:
         """Go on with the next request, which may have come already."""
-        self._state = _State.IDLE
+        self._state = State.IDLE
         self._body = None
         self._deadline = self._loop.time() + self._site.patience.idle_s
         if self._pending:
@@ -380,7 +380,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._half_closed:
             self._close()
             return
-        self._state = _State.LINGERING
+        self._state = State.LINGERING
         self._body = None
         patience = DRAIN_LINGER_S if self._site.draining else LINGER_S
         self._deadline = self._loop.time() + patience

@@ -7,6 +7,9 @@ from typing import Final
 READ_BUFFER_BYTES: Final = 64 * 1024
 """Size of the one buffer that every connection of a loop reads into."""
 
+SECURE_BUFFER_BYTES: Final = 288 * 1024
+"""The same under TLS: what uvloop reads at once (256 KiB), and what was left of the last record."""
+
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Request line and fields together, the empty line included; more is 431."""
 
@@ -38,6 +41,12 @@ MAX_TRAILER_FIELDS: Final = 32
 
 MAX_AHEAD_BYTES: Final = 128 * 1024
 """Bytes of a body that wait in memory before the socket is left unread."""
+
+MAX_AHEAD_SECURE_BYTES: Final = 512 * 1024
+"""The same under TLS: two pieces, so that one is decrypted while another is written."""
+
+LARGE_PIECE_BYTES: Final = 64 * 1024
+"""Pieces of a body that are handed on as they are, although others wait behind them."""
 
 MAX_PIPELINE_BYTES: Final = 64 * 1024
 """The same for requests that follow the one that is served."""

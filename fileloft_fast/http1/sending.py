@@ -6,21 +6,29 @@ import asyncio
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fileloft_fast.errors import FileloftError
 from fileloft_fast.model import ByteStream, FileSlice
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
-    from fileloft_fast.dataplane import Transfer
+    from fileloft_fast.dataplane import Engine, Transfer
     from fileloft_fast.http1.site import Site
+
+PIECE_BYTES: Final = 256 * 1024
+"""Bytes of a file that are read at once where they go through the loop."""
 
 log = logging.getLogger(__name__)
 
 
 class Outlet(Protocol):
     """What sending a body asks of its connection."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether bytes are encrypted here, so that the engine cannot send them."""
 
     def duplicate(self) -> int | None:
         """Return a new descriptor of the socket, None where it is closed."""
@@ -47,9 +55,10 @@ class Sending(Protocol):
 
 def sending_of(body: FileSlice | ByteStream, outlet: Outlet, site: Site) -> Sending:
     """Return what sends *body* on *outlet*."""
-    if isinstance(body, FileSlice):
-        return FileSending(body, outlet, site)
-    return StreamSending(body, outlet)
+    if isinstance(body, ByteStream):
+        return StreamSending(body, outlet)
+    kind = CopiedSending if outlet.secure else FileSending
+    return kind(body, outlet, site)
 
 
 class FileSending:
@@ -150,6 +159,38 @@ class StreamSending:
             self._left -= len(piece)
             piece = await anext(self._pieces, None) if self._left else None
         return True
+
+
+class CopiedSending(StreamSending):
+    """A file that is read piece by piece, the next one while the last is on its way."""
+
+    def __init__(self, part: FileSlice, outlet: Outlet, site: Site) -> None:
+        super().__init__(ByteStream(part.length, _read_ahead(part, site.engine)), outlet)
+        self._descriptor = part.descriptor
+
+    async def close(self) -> None:
+        """Close the file, once nobody reads it."""
+        await super().close()
+        os.close(self._descriptor)
+
+
+async def _read_ahead(part: FileSlice, engine: Engine) -> AsyncGenerator[bytes, None]:
+    at, end = part.start, part.start + part.length
+    reading: asyncio.Future[bytes] | None = None
+    try:
+        while at < end:
+            if reading is None:
+                reading = engine.read(part.descriptor, min(PIECE_BYTES, end - at), at)
+            piece = await asyncio.shield(reading)
+            at += len(piece)
+            rest = min(PIECE_BYTES, end - at) if piece else 0
+            reading = engine.read(part.descriptor, rest, at) if rest else None
+            if not piece:
+                return
+            yield piece
+    finally:
+        if reading is not None:
+            await asyncio.wait([reading])
 
 
 def _cork(lent: socket.socket, *, on: bool) -> None:

@@ -12,6 +12,7 @@ from fileloft_fast.http1.render import DateLine
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from fileloft_fast.config import Networks
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.http1.connection import Connection
     from fileloft_fast.model import Body, RequestHead, Response
@@ -42,7 +43,8 @@ class Site:
     """The shared parts: the answerer, the engine, the read buffer, live connections, limits.
 
     One read buffer serves every connection of the loop: libuv fills it and calls back within one
-    step, so that two connections never hold it at once.
+    step, so that two connections never hold it at once. *trusted* are the proxies whose forwarded
+    fields count, None for everybody's.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,6 +52,7 @@ class Site:
     engine: Engine
     patience: Patience = field(default_factory=Patience)
     max_connections: int = 10_000
+    trusted: Networks | None = None
     draining: bool = False
     """Whether each answer is the last one of its connection."""
     refusing: bool = False
@@ -64,9 +67,10 @@ class Site:
         """Run a request; a drain waits for it even where its connection has ended."""
         task = self.loop.create_task(serving)
         self.tasks.add(task)
-        task.add_done_callback(self._end)
+        task.add_done_callback(self.end)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def end(self, task: asyncio.Task[None]) -> None:
+        """Forget a task that is over."""
         self.tasks.discard(task)
         self._maybe_empty()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from fileloft_fast.listen.notify import Notifier
 from fileloft_fast.listen.server import Server
 from fileloft_fast.listen.sockets import close_sockets, open_sockets
 
-__all__ = ["Server", "close_sockets", "open_sockets"]
+__all__ = ["Notifier", "Server", "close_sockets", "open_sockets"]

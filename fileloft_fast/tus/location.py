@@ -57,7 +57,7 @@ def render_location(head: RequestHead, upload: UploadId, rules: TusRules) -> str
     """Return the URL of *upload* for the client that sent *head*: absolute where that is known."""
     if rules.base_url is not None:
         return f"{rules.base_url}{rules.base_path}{upload}"
-    if rules.behind_proxy:
+    if rules.behind_proxy and head.peer.trusted:
         seen = outside(head)
         if seen.authority:
             return f"{seen.scheme}://{seen.authority}{seen.prefix}{rules.base_path}{upload}"
@@ -74,7 +74,7 @@ def _own_base(authority: str, secure: bool, base_path: str) -> str:  # noqa: FBT
 
 
 def outside(head: RequestHead) -> Outside:
-    """Return what a trusted proxy says of the client's URL.
+    """Return what a proxy, which the caller knows to be trusted, says of the client's URL.
 
     ``Forwarded`` wins over ``X-Forwarded-*``, the first element of a list over later ones, since
     that is the proxy next to the client. A value that is none is passed over.
@@ -130,7 +130,7 @@ def _is_ours(scheme: str, authority: str, head: RequestHead, rules: TusRules) ->
     names = [head.authority.lower()]
     if rules.base_url is not None:
         names.append(rules.base_url.partition("://")[2].partition("/")[0].lower())
-    if rules.behind_proxy:
+    if rules.behind_proxy and head.peer.trusted:
         names.append(outside(head).authority.lower())
     names += [name.removesuffix(port) for name in names for port in _PORTS.values()]
     wanted = authority.removesuffix(_PORTS[scheme])
@@ -144,6 +144,6 @@ def _bases(head: RequestHead, rules: TusRules) -> list[str]:
         path = rules.base_url.partition("://")[2].partition("/")[2]
         if path:
             bases.append(f"/{path}{rules.base_path}")
-    if rules.behind_proxy:
+    if rules.behind_proxy and head.peer.trusted:
         bases.append(outside(head).prefix + rules.base_path)
     return bases

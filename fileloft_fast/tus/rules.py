@@ -1,6 +1,6 @@
 """What this server allows: the settings that the protocol depends on, as one frozen value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,6 +60,7 @@ class TusRules:
     ``base_path`` begins and ends with a slash. ``algorithms`` maps a checksum to the size of its
     digest in bytes, in the order in which they are advertised. ``max_size`` 0 is no limit.
     ``base_url`` is what stands before ``base_path`` in a Location, without a slash at its end.
+    ``is_proxy`` says whether an address, without its port, is a trusted proxy's; None: no list.
     ``collection`` holds the paths that the collection answers under. A capability that needs
     another one is dropped where that is off.
     """
@@ -70,6 +71,7 @@ class TusRules:
     max_size: int = 0
     base_url: str | None = None
     behind_proxy: bool = False
+    is_proxy: Callable[[str], bool] | None = None
     expire_finished: bool = False
     cors: CorsRules = field(default_factory=CorsRules)
     collection: frozenset[str] = field(init=False)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from tests.stores.azure_stub import TlsStub, failure, make_certificate, path_of, query_of
+from tests.certificates import Authority
+from tests.stores.azure_stub import TlsStub, failure, path_of, query_of
 from tests.stores.stub import Answer, Asked, Stub
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class Tenant:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.certificate = make_certificate(directory)
-        self.authority = TlsStub(self._authority, self.certificate)
+        signer = Authority(directory)
+        self.certificate, pair = signer.certificate, signer.issue()
+        self.authority = TlsStub(self._authority, pair)
         self.machine = Stub(self._machine)
-        self.account = TlsStub(self._account, self.certificate)
+        self.account = TlsStub(self._account, pair)
 
     @property
     def stubs(self) -> tuple[Stub, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from fileloft_fast.errors import RemoteRefusedError, StoreError
 from fileloft_fast.stores.remote.objects import ABSENT, Piece, Receipt
-from tests.stores.certificate import write_certificate
+from tests.certificates import Authority
 from tests.stores.pieces import PLAIN, Source, complete
 from tests.stores.s3_backend import play
 from tests.stores.stub import Answer, Asked, Stub, always
@@ -143,7 +143,7 @@ def test_a_certificate_that_nobody_trusts_is_the_operators_business(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    _, tls = write_certificate(tmp_path)
+    tls = Authority(tmp_path).issue().server()
 
     async def scene(objects: S3Objects) -> None:
         with pytest.raises(RemoteRefusedError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -158,8 +158,9 @@ def test_bytes_arrive_whole_over_tls(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = source.fill(3 * MIB + 1)
-    trusted, tls = write_certificate(tmp_path)
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(trusted))
+    authority = Authority(tmp_path)
+    tls = authority.issue().server()
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.certificate))
 
     async def scene(objects: S3Objects) -> None:
         await objects.put_part("key", "session", 1, 0, source.piece(0, 3 * MIB + 1))

@@ -11,7 +11,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
     from fileloft_fast.app.workers.launch import Launch, Successor
+    from fileloft_fast.listen import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +33,25 @@ _FORWARDED: Final = frozenset({signal.SIGHUP, signal.SIGUSR1})
 class Supervisor:
     """Keeps a worker at work in each of *slots*, whose sockets it takes over.
 
-    *work* is done in each worker; *drain_s* is what a drain may take. *on_serving* is called when
-    all serve for the first time, *on_ending* with the process that took over, if one did.
+    *work* is done in each worker; *drain_s* is what a drain may take. *notifier* tells systemd when
+    all serve for the first time, that the loop turns, and which process took over.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root hands every part in
+    def __init__(
         self,
         slots: Slots,
         work: Work,
         launch: Launch,
+        notifier: Notifier,
         *,
         drain_s: float,
-        on_serving: Callable[[], None] = lambda: None,
-        on_ending: Callable[[int | None], None] = lambda _pid: None,
     ) -> None:
         self._slots = slots
         self._work = work
         self._launch = launch
         self._drain_s = drain_s
-        self._on_serving = on_serving
-        self._on_ending = on_ending
+        self._notifier = notifier
+        self._beat_at = time.monotonic() if notifier.beat_s else float("inf")
         self._workers = [Worker(number) for number in range(len(slots))]
         self._selector = selectors.DefaultSelector()
         self._wakeup: tuple[int, int] = (-1, -1)
@@ -84,6 +84,9 @@ class Supervisor:
         for key, _ in self._selector.select(self._pause_s()):
             key.data()
         now = time.monotonic()
+        if now >= self._beat_at:
+            self._notifier.beat()
+            self._beat_at = now + self._notifier.beat_s
         if self._ending:
             if now >= self._deadline:
                 log.error("workers do not end: killed")
@@ -97,7 +100,7 @@ class Supervisor:
     def _pause_s(self) -> float | None:
         times = [worker.due_at for worker in self._workers if worker.due_at is not None]
         times = [self._deadline] if self._ending else times
-        first = min(times, default=float("inf"))
+        first = min([*times, self._beat_at])
         return None if first == float("inf") else max(0.0, first - time.monotonic())
 
     # -- workers --------------------------------------------------------------------------------
@@ -144,7 +147,7 @@ class Supervisor:
         if all(each.served for each in self._workers):
             self._up = True
             log.info("serving", extra=fields(workers=len(self._workers)))
-            self._on_serving()
+            self._notifier.ready(f"{len(self._workers)} workers serve")
 
     def _reap(self) -> None:
         """Take note of every process that has ended; as PID 1 also of those that nobody has."""
@@ -201,8 +204,15 @@ class Supervisor:
             elif number == signal.SIGUSR2:
                 self._upgrade()
             elif number in _FORWARDED:
-                self._signal_all(number)
+                self._forward(number)
         self._reap()
+
+    def _forward(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._notifier.reloading()
+        self._signal_all(number)
+        if number == signal.SIGHUP:
+            self._notifier.ready()
 
     def _on_stop(self, number: int) -> None:
         if self._told_to_stop:
@@ -219,7 +229,10 @@ class Supervisor:
         self._deadline = time.monotonic() + within_s + _MARGIN_S
         close_slots(self._slots)
         log.info("stopping", extra=fields(workers=sum(each.running for each in self._workers)))
-        self._on_ending(heir)
+        if heir is None:
+            self._notifier.stopping("draining")
+        else:
+            self._notifier.main_process(heir)
 
     # -- upgrade --------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ WRONG = {
     "FILELOFT_BIND": "8080",
     "FILELOFT_UNIX_SOCKET": "/" + "x" * 200,
     "FILELOFT_UNIX_SOCKET_OWNER": "a b",
+    "FILELOFT_TRUSTED_PROXIES": "10.0.0.1/8",
+    "NOTIFY_SOCKET": "relative",
     "FILELOFT_BASE_PATH": "/a b/",
     "FILELOFT_BASE_URL": "example.org",
     "FILELOFT_CORS_ALLOW_ORIGIN": "example.org",
@@ -49,15 +51,13 @@ WRONG = {
     "FILELOFT_JWT_ISSUER": "a b",
     "FILELOFT_JWT_SUBJECT": "a b",
 }
-NOT_YET = [
-    "FILELOFT_TLS_CERT",
-    "FILELOFT_TLS_KEY",
-    "FILELOFT_TLS_MODE",
-    "FILELOFT_ENABLE_H2C",
-]
+NOT_YET = ["FILELOFT_ENABLE_H2C"]
 NOTHING_IS_WRONG = {
     "FILELOFT_DATA_DIR",
     "FILELOFT_AZURE_CONNECTION_STRING",
+    "FILELOFT_TLS_CERT",
+    "FILELOFT_TLS_KEY",
+    "FILELOFT_TLS_CLIENT_CA",
     "FILELOFT_HOOKS_DIR",
     "FILELOFT_HOOK_SECRET",
 }
@@ -101,11 +101,11 @@ def test_a_wrong_value_names_its_variable_and_the_text(name: str) -> None:
 
 
 def test_all_problems_are_found_at_once() -> None:
-    found = problems({"FILELOFT_BIND": "x", "FILELOFT_SYNC": "x", "FILELOFT_TLS_CERT": "/c.pem"})
+    found = problems({"FILELOFT_BIND": "x", "FILELOFT_SYNC": "x", "FILELOFT_TLS_MODE": "x"})
     assert {str(problem).partition(":")[0] for problem in found} == {
         "FILELOFT_BIND",
         "FILELOFT_SYNC",
-        "FILELOFT_TLS_CERT",
+        "FILELOFT_TLS_MODE",
     }
 
 
