@@ -17,7 +17,7 @@ from fileloft_fast.stores.fs.adoption import (
     FileloftDirectory,
     TusdDirectory,
     Verdict,
-    attempt,
+    adopt_all,
     decide,
 )
 
@@ -122,12 +122,12 @@ def _carry_all(
     names = directory.names()
     quiet = not sys.stderr.isatty()
     with (
-        tqdm(names, unit=" uploads", disable=quiet, leave=False) as uploads,
+        tqdm(total=len(names), unit=" uploads", disable=quiet, leave=False) as uploads,
         tqdm(unit="B", unit_scale=True, disable=quiet, position=1, leave=False) as moved,
     ):
         carrier = Carrier(into, in_place=in_place, file_mode=settings.file_mode, moved=moved.update)
-        for name in uploads:
-            plan = attempt(carrier, decide(carrier, directory, name))
+        for plan in adopt_all(carrier, directory, names):
+            uploads.update()
             tally.count(plan)
             if plan.verdict is Verdict.LEFT_OUT or plan.why:
                 tqdm.write(render_plan(plan), file=sys.stdout)
