@@ -105,7 +105,8 @@ def test_the_creation_url_needs_no_slash(caddy: tuple[str, int]) -> None:
     [
         {"Forwarded": "host=evil.example;proto=https"},
         {"X_Forwarded_Host": "evil.example"},
-        {"X_Forwarded_Proto": "https"}, {"X_Forwarded_Prefix": "/evil"},
+        {"X_Forwarded_Proto": "https"},
+        {"X_Forwarded_Prefix": "/evil"},
     ],
 )
 def test_a_client_does_not_say_where_the_server_is(
