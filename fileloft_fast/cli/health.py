@@ -5,7 +5,9 @@ For a container's HEALTHCHECK and others who have no HTTP client at hand: a stat
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 5.0
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked, not bound
 _LONGEST_ANSWER: Final = 4096
+_PROXY: Final = b"PROXY UNKNOWN\r\n"
+"""What a proxy says of a connection that is its own."""
 
 
 def health(settings: Settings) -> int:
@@ -31,12 +35,19 @@ def health(settings: Settings) -> int:
 
 def _ask(settings: Settings) -> int:
     """Return the status that the server answers. Raises OSError, or ValueError for no HTTP."""
-    with _connected(settings) as connection:
-        connection.sendall(
-            f"OPTIONS {settings.base_path} HTTP/1.1\r\n"
-            "Host: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
-        )
-        return _parse_status(_read_line(connection))
+    with contextlib.ExitStack() as closing:
+        connection = closing.enter_context(_connected(settings))
+        if settings.proxy_protocol:
+            connection.sendall(_PROXY)
+        if settings.unix_socket is None and settings.tls_cert is not None:
+            try:
+                connection = closing.enter_context(_secured(connection))
+            except (ssl.SSLError, ConnectionResetError):
+                if settings.tls_client_ca is None:
+                    raise
+            if settings.tls_client_ca is not None:
+                return 200  # a handshake, or that it wants a certificate, is all it gives us
+        return _converse(connection, settings.base_path)
 
 
 def _connected(settings: Settings) -> socket.socket:
@@ -51,6 +62,22 @@ def _connected(settings: Settings) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def _secured(connection: socket.socket) -> ssl.SSLSocket:
+    """Shake hands; whose certificate it is does not matter to one who asks himself."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection)
+
+
+def _converse(connection: socket.socket, path: str) -> int:
+    """Ask for *path* and return the status of the answer."""
+    connection.sendall(
+        f"OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
+    )
+    return _parse_status(_read_line(connection))
 
 
 def _address(bind: BindAddress) -> tuple[str, int]:

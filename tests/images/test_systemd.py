@@ -93,6 +93,14 @@ def test_the_settings_can_be_served_and_fit_the_unit() -> None:
     assert service["Type"] == "notify"
 
 
+def test_systemd_waits_for_a_main_process_that_is_not_its_child() -> None:
+    # which it is after an upgrade; systemd 257 then sends SIGTERM and SIGKILL in one go
+    service = unit(SERVICE)["Service"]
+    assert "kill -TERM $MAINPID" in service["ExecStop"]
+    assert "while kill -0 $MAINPID" in service["ExecStop"]
+    assert service["KillMode"] == "mixed"
+
+
 def test_the_socket_opens_the_port_of_the_settings() -> None:
     socket = unit(FOLDER / "fileloft-fast.socket")["Socket"]
     assert ROWS["bind"].default.endswith(f":{socket['ListenStream']}")

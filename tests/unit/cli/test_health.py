@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fileloft_fast.cli import run
+from tests.certificates import Authority
+from tests.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,24 @@ def test_a_server_on_a_unix_socket_is_asked_there(fleet: Fleet, tmp_path: Path) 
     with fleet.start(UNIX_SOCKET=path):
         assert run(["health"], {"FILELOFT_UNIX_SOCKET": path}) == 0
     assert run(["health"], {"FILELOFT_UNIX_SOCKET": path}) == 1
+
+
+@pytest.mark.parametrize("wants_certificates", [False, True])
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_server_is_asked_as_its_clients_ask_it(
+    tmp_path: Path, *, proxied: bool, wants_certificates: bool
+) -> None:
+    authority = Authority.made(tmp_path / "authority")
+    settings = authority.issue().settings()
+    if wants_certificates:
+        settings["FILELOFT_TLS_CLIENT_CA"] = str(authority.certificate)
+    if proxied:
+        settings["FILELOFT_PROXY_PROTOCOL"] = "1"
+    with Server(tmp_path / "data", settings) as server:
+        here = {"FILELOFT_BIND": f"127.0.0.1:{server.address[1]}"}
+        assert run(["health"], here | settings) == 0
+        assert run(["health"], here) == 1  # it speaks something else
+    assert run(["health"], here | settings) == 1
 
 
 def test_where_nobody_listens_nobody_lives(
