@@ -111,6 +111,13 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(_LOOPBACK, critical=False)
             .add_extension(basic, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
             .sign(self._key, hashes.SHA256())
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
