@@ -11,6 +11,7 @@ from fileloft_fast.config import LockMode
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.observe.log import fields
 from fileloft_fast.uploads.host import HostLocks, LockFiles, NoHostLocksError, Post
+from fileloft_fast.uploads.host.mounts import network_file_system
 
 if TYPE_CHECKING:
     from fileloft_fast.config import Settings
@@ -29,10 +30,19 @@ def open_host_locks(settings: Settings) -> HostLocks | None:
     """Return the locks by which processes of this host share the data directory.
 
     None where one process has it alone: as the spool of an object store, with the locks of
-    replicas, and on a file system that has no such locks. Raises ConfigError.
+    replicas, and on a file system that has no such locks or that other hosts may have too, unless
+    several workers are asked for. Raises ConfigError.
     """
     if settings.remote or settings.lock is not LockMode.LOCAL:
         return None
+    network = network_file_system(settings.data_dir)
+    if network:
+        log.warning(
+            "data directory on a network file system: one host only may work in it",
+            extra=fields(kind=network),
+        )
+        if settings.workers == 1:
+            return None
     try:
         files = LockFiles(settings.data_dir)
         try:

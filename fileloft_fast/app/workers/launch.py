@@ -80,11 +80,6 @@ class Launch:
         _pass_on([pipe], inheritable=False)
         return cls(command, environment, slots, pipe)
 
-    @property
-    def takes_over(self) -> bool:
-        """Whether a predecessor waits for this process."""
-        return self.pipe is not None
-
     def may_upgrade(self) -> bool:
         """Return whether a successor makes sense; say so where it does not."""
         if os.getpid() == 1:
