@@ -8,6 +8,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -25,6 +26,7 @@ _Job: TypeAlias = tuple[Work[Any], "asyncio.Future[Any]"]
 
 _BATCH: Final = 256
 _BUSY_S: Final = 5.0
+_OPEN_EVERY_S: Final = 0.02
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
@@ -127,6 +129,19 @@ class Database:
             connection.close()
 
     def _opened(self) -> sqlite3.Connection:
+        """Open the file; processes that start together make it one after the other."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                return self._open()
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait for another one that changes to WAL.
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(_OPEN_EVERY_S)
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:
             self._path.chmod(0o600)

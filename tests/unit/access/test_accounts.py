@@ -58,6 +58,19 @@ def test_processes_share_one_count(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_file_that_another_process_makes_is_waited_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        other = sqlite3.connect(tmp_path / "access.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
+        accounts = Accounts(tmp_path / "access.db")
+        assert await accounts.begin_audit(0)
+        await accounts.close()
+        other.close()
+
+    asyncio.run(scene())
+
+
 def test_what_is_released_or_cancelled_is_given_back(tmp_path: Path) -> None:
     async def scene() -> None:
         path = tmp_path / "access.db"
