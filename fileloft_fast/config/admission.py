@@ -98,6 +98,8 @@ def admission_contradictions(settings: Admission) -> Iterator[str]:
     yield from _jwt_contradictions(settings)
     if AuthMode.GRANT in settings.auth and not settings.grant_secrets:
         yield "FILELOFT_GRANT_SECRET: must be set with FILELOFT_AUTH=grant"
+    if AuthMode.CERTIFICATE in settings.auth and settings.tls_client_ca is None:
+        yield "FILELOFT_AUTH: certificate needs FILELOFT_TLS_CLIENT_CA"
     if set(settings.grant_secrets) & set(settings.jwt_secrets):
         yield "FILELOFT_GRANT_SECRET: must not be a secret of FILELOFT_JWT_SECRET"
     quotas = {

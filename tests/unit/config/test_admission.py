@@ -39,6 +39,7 @@ def test_both_kinds_of_tokens_may_be_taken() -> None:
         ({"AUTH": "jwt", "JWT_SECRET": "ä" * 15}, "JWT_SECRET"),
         ({"AUTH": "jwt,grant", "JWT_SECRET": SECRET, "GRANT_SECRET": SECRET}, "GRANT_SECRET"),
         ({"AUTH": "grant", "GRANT_SECRET": OTHER, "JWT_SECRET": SECRET}, "JWT_SECRET"),
+        ({"AUTH": "certificate"}, "AUTH"),
         ({"JWT_SECRET": SECRET}, "JWT_SECRET"),
         ({"JWT_JWKS": "/keys"}, "JWT_JWKS"),
         ({"QUOTA_BYTES": "1G"}, "QUOTA_BYTES"),
