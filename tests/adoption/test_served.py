@@ -25,8 +25,12 @@ DATA = random.Random(11).randbytes(300_000)
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Endpoint]:
-    settings = {"FILELOFT_ENABLE_DOWNLOAD": "1", "FILELOFT_ENABLE_CONCATENATION": "1"}
+def serving(data: Path, workers: int = 1) -> Iterator[Endpoint]:
+    settings = {
+        "FILELOFT_ENABLE_DOWNLOAD": "1",
+        "FILELOFT_ENABLE_CONCATENATION": "1",
+        "FILELOFT_WORKERS": str(workers),
+    }
     with Server(data, settings) as server:
         yield Endpoint(server)
 
@@ -84,6 +88,19 @@ def test_a_start_says_what_cannot_be_continued_and_serves_the_rest(tmp_path: Pat
             assert f"fileloft-fast adopt --from fileloft --dry-run {loft.path}" in told.string
             assert tus.head("/files/lost").status == 404
             assert tus.offset(f"/files/{ID}") == 9
+
+
+def test_of_several_workers_one_adopts_and_all_serve(tmp_path: Path) -> None:
+    loft = Fileloft(tmp_path / "data")
+    for number in range(40):
+        loft.unfinished(f"u{number}", [DATA[:9], DATA[9:20]], len(DATA))
+    with serving(loft.path, workers=3) as tus:
+        for number in range(40):
+            assert tus.offset(f"/files/u{number}") == 20
+        told = [line for line in tus.server.log if "adopted uploads" in line]
+        assert len(told) == 1
+        assert "uploads=40 left_out=0" in told[0]
+        assert_continues(tus, "u7", 20)
 
 
 def test_a_start_finds_parts_where_the_locks_are_gone(tmp_path: Path) -> None:
