@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 5.0
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - asked, not bound
 _LONGEST_ANSWER: Final = 4096
+_REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _PROXY: Final = b"PROXY UNKNOWN\r\n"
 """What a proxy says of a connection that is its own."""
 
@@ -47,7 +48,7 @@ def _ask(settings: Settings) -> int:
                     raise
             if settings.tls_client_ca is not None:
                 return 200  # a handshake, or that it wants a certificate, is all it gives us
-        return _converse(connection, settings.base_path)
+        return _converse(connection)
 
 
 def _connected(settings: Settings) -> socket.socket:
@@ -72,11 +73,9 @@ def _secured(connection: socket.socket) -> ssl.SSLSocket:
     return context.wrap_socket(connection)
 
 
-def _converse(connection: socket.socket, path: str) -> int:
-    """Ask for *path* and return the status of the answer."""
-    connection.sendall(
-        f"OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("ascii")
-    )
+def _converse(connection: socket.socket) -> int:
+    """Return the status of the answer to who asks for its health."""
+    connection.sendall(_REQUEST)
     return _parse_status(_read_line(connection))
 
 
