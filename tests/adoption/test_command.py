@@ -149,6 +149,16 @@ def test_the_files_that_are_made_have_the_mode_that_is_asked_for(loft: Fileloft)
         assert (loft.path / name).stat().st_mode & 0o777 == 0o640 & ~umask
 
 
+def test_what_is_made_belongs_to_whom_the_directory_belongs(loft: Fileloft) -> None:
+    if os.geteuid() == 0:  # as root, who adopts for a server that runs as somebody else
+        os.chown(loft.path, 12345, 12346)
+    owner = loft.path.stat()
+    adopt("--from", "fileloft", loft.path)
+    for name in ("some", "some.info"):
+        made = (loft.path / name).stat()
+        assert (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid)
+
+
 def test_another_server_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         adopt("--from", "rustus", tmp_path)

@@ -320,11 +320,21 @@ def test_adopting_again_changes_nothing(loft: Fileloft) -> None:
     assert tree(loft.path) == before
 
 
+def test_parts_that_a_crash_left_of_an_adopted_upload_go(loft: Fileloft) -> None:
+    loft.unfinished(ID, [b"abc"], 9)
+    adopt(loft.path)
+    loft.parts(ID, [b"abc", b"of which no client was told"])
+    assert adopt(loft.path)[ID].verdict is Verdict.KNOWN
+    assert names(loft.path) == {ID, f"{ID}.info"}
+    assert (loft.path / ID).read_bytes() == b"abc"
+
+
 def test_a_fileloft_that_went_on_after_the_adoption_is_told(loft: Fileloft) -> None:
     loft.unfinished(ID, [b"abc"], 9)
     adopt(loft.path)
-    loft.write(f"{ID}_part_0", b"defghi")
-    assert_untouched(loft, "a fileloft went on with it after it was adopted")
+    loft.write(f"{ID}_part_0", b"def")
+    loft.record(ID, 9, 6)
+    assert_untouched(loft, "3 bytes are missing")
 
 
 def test_names_alone_tell_which_uploads_a_start_has_to_look_at(loft: Fileloft) -> None:

@@ -81,6 +81,8 @@ class Carrier:
         if plan.info is not None:
             self._place_data(plan)
             self._place_info(plan)
+        elif plan.leftovers:
+            _sync(self._path)  # the run that was cut off may not have come so far
         for path in plan.leftovers:
             path.unlink(missing_ok=True)
 

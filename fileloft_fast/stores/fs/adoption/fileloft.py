@@ -150,10 +150,10 @@ class FileloftDirectory:
 
 
 def plan_ours(name: str, found: Found) -> Plan:
-    """Decide about an upload that was adopted: parts that a crash left go, if they are in it."""
-    size = 0 if found.data is None else found.data.size
-    if sum(part.size for _, part in found.parts) > size:
-        return left_out(name, "a fileloft went on with it after it was adopted")
+    """Decide about an upload that was adopted: parts that a crash left go.
+
+    They are in it, or no client was told of them: a fileloft that acknowledges rewrites ``.info``.
+    """
     leftovers = tuple(part.path for _, part in found.parts)
     return Plan(name=name, verdict=Verdict.KNOWN, leftovers=leftovers)
 
