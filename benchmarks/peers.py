@@ -21,6 +21,8 @@ from tests.server import Server
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.certificates import Pair
+
 LIMIT: Final = Path("build/limit")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -35,7 +37,10 @@ http {{
     access_log off;
     sendfile on;
     tcp_nopush on;
-    server {{ listen 127.0.0.1:{port}; location / {{ root {files}; }} }}
+    client_body_temp_path {folder}/bodies;
+    client_max_body_size 0;
+    client_body_buffer_size 1m;
+    server {{ listen 127.0.0.1:{port}{tls}; location / {{ root {files}; dav_methods PUT; }} }}
 }}
 """
 
@@ -99,15 +104,20 @@ def limit(mode: str, data: Path) -> Iterator[Peer]:
 
 
 @contextmanager
-def nginx(files: Path, folder: Path) -> Iterator[Peer]:
-    """Run nginx, which serves the directory *files*."""
+def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]:
+    """Run nginx, which serves the directory *files* and takes PUT; under TLS with *pair*."""
     program = shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
     if program is None:
         raise RuntimeError("nginx is missing: install nginx-light")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, files=files, port=port), encoding="ascii")
+    tls = (
+        f" ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key}" if pair else ""
+    )
+    config.write_text(
+        _NGINX.format(folder=folder, files=files, port=port, tls=tls), encoding="ascii"
+    )
     words = [program, "-c", str(config), "-p", str(folder)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:

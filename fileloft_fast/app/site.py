@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
 from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.site import Patience, Site
+from fileloft_fast.tus.forwarded import with_client
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads import Service
 from fileloft_fast.uploads.intake import Intake
@@ -51,6 +53,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         ),
         max_connections=max_connections,
         trusted=settings.trusted_proxies,
+        behind=partial(with_client, rules=rules) if settings.behind_proxy else None,
         buffer=memoryview(bytearray(READ_BUFFER_BYTES if plain else SECURE_BUFFER_BYTES)),
     )
 

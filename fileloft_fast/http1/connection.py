@@ -248,6 +248,8 @@ class Connection(asyncio.BufferedProtocol):
         except WireError as error:
             self._refuse(error, head_only=data.lstrip(b"\r\n").startswith(b"HEAD "))
             return
+        if self._site.behind is not None:
+            head = self._site.behind(head)
         body = self._body = RequestBody(self, self._loop, head, self.ahead_bytes)
         rest = request[end + 4 :]
         self._state = State.SERVING

@@ -10,7 +10,7 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES
 from fileloft_fast.http1.render import DateLine
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from fileloft_fast.config import Networks
     from fileloft_fast.dataplane import Engine
@@ -44,7 +44,7 @@ class Site:
 
     One read buffer serves every connection of the loop: libuv fills it and calls back within one
     step, so that two connections never hold it at once. *trusted* are the proxies whose forwarded
-    fields count, None for everybody's.
+    fields count, None for everybody's; *behind* puts into a request what they say of its client.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -53,6 +53,7 @@ class Site:
     patience: Patience = field(default_factory=Patience)
     max_connections: int = 10_000
     trusted: Networks | None = None
+    behind: Callable[[RequestHead], RequestHead] | None = None
     draining: bool = False
     """Whether each answer is the last one of its connection."""
     refusing: bool = False

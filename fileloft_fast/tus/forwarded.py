@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from fileloft_fast.model import RequestHead
     from fileloft_fast.tus.rules import TusRules
@@ -17,7 +19,7 @@ _match_v6: Final = re.compile(
 
 
 def client_address(head: RequestHead, rules: TusRules) -> str:
-    """Return the address of the client that sent *head*: ``ip:port``, or ``ip`` from a field.
+    """Return the address of the client that sent *head*: ``ip:port``, port 0 where none is told.
 
     Without trusted proxies it is the connection's own, or what a PROXY header told. A proxy that is
     trusted is believed the last address of ``Forwarded`` or ``X-Forwarded-For``, the one that it
@@ -36,10 +38,18 @@ def client_address(head: RequestHead, rules: TusRules) -> str:
         host = host_of(hop)
         if not host:
             break
-        found = hop
+        found = _with_port(hop, host)
         if is_proxy is None or not is_proxy(host):
             break
     return found
+
+
+def with_client(head: RequestHead, rules: TusRules) -> RequestHead:
+    """Return *head* with the client's address as its peer's, for hooks and logs."""
+    address = client_address(head, rules)
+    if address == head.peer.address:
+        return head
+    return replace(head, peer=replace(head.peer, address=address))
 
 
 def host_of(address: str) -> str:
@@ -49,6 +59,11 @@ def host_of(address: str) -> str:
     if match := _match_v6(address):
         return match[1] or match[2]
     return ""
+
+
+def _with_port(hop: str, host: str) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return hop if hop.startswith(f"{shown}:") else f"{shown}:0"
 
 
 def _hops(head: RequestHead) -> list[str]:

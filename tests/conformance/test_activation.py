@@ -82,8 +82,13 @@ def test_a_descriptor_that_is_no_socket_stops_the_start(tmp_path: Path) -> None:
         os.close(number)
 
 
-def test_a_services_life_is_told(systemd: socket.socket, tmp_path: Path) -> None:
-    settings = {"NOTIFY_SOCKET": systemd.getsockname(), "WATCHDOG_USEC": "100000"}
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_services_life_is_told(systemd: socket.socket, tmp_path: Path, workers: str) -> None:
+    settings = {
+        "NOTIFY_SOCKET": systemd.getsockname(),
+        "WATCHDOG_USEC": "100000",
+        "FILELOFT_WORKERS": workers,
+    }
     with Server(tmp_path / "data", settings) as server:
         assert heard(systemd, "READY=1")
         assert Endpoint(server).create(5)

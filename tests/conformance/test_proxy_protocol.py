@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import time
@@ -145,3 +146,35 @@ def test_forwarded_fields_count_where_they_come_from_a_trusted_proxy(
     endpoint = fleet.endpoint(BEHIND_PROXY="1", TRUSTED_PROXIES=proxies)
     answer = endpoint.post({"Upload-Length": "5", "X-Forwarded-Proto": "https"})
     assert answer["Location"].startswith(f"{scheme}://upload.example/files/")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "header", "fields", "client"),
+    [
+        pytest.param("127.0.0.1", b"", {}, "127.0.0.1:", id="no proxy"),
+        pytest.param("127.0.0.1", b"", {"X-Forwarded-For": "6.6.6.6, 192.0.2.7"}, "192.0.2.7:0"),
+        pytest.param("10.0.0.0/8", b"", {"X-Forwarded-For": "192.0.2.7"}, "127.0.0.1:"),
+        pytest.param("127.0.0.1", BINARY, {"X-Forwarded-For": "6.6.6.6"}, "192.0.2.1:4242"),
+    ],
+)
+def test_hooks_are_told_who_the_client_is(
+    tmp_path: Path, proxies: str, header: bytes, fields: dict[str, str], client: str
+) -> None:
+    told, script = tmp_path / "told", tmp_path / "hooks" / "pre-create"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\ncat > {told}\n")
+    script.chmod(0o755)
+    settings = {
+        "FILELOFT_HOOKS_DIR": str(script.parent),
+        "FILELOFT_BEHIND_PROXY": "1",
+        "FILELOFT_TRUSTED_PROXIES": proxies,
+        "FILELOFT_PROXY_PROTOCOL": "1" if header else "0",
+    }
+    with (
+        Server(tmp_path / "data", settings) as server,
+        Wire(server.address, first=header) as wire,
+    ):
+        made = wire.ask(render_request("POST", "/files/", {"Upload-Length": "5", **fields}))
+        assert made.status == 201
+    request = json.loads(told.read_bytes())["Event"]["HTTPRequest"]
+    assert request["RemoteAddr"].startswith(client)
