@@ -96,13 +96,13 @@ async def _serve_until(
     on_serving()
     await ending.asked.wait()
     log.info("stopping", extra=fields(connections=len(site.connections)))
-    sweeping.cancel()
-    await asyncio.wait([sweeping])
+    sweeping.cancel()  # another process takes it up
     close_sockets(sockets)
     if ending.gently:
         await server.finish(settings.shutdown_timeout_s, ending.at_once)
     storage.locks.drain(ShuttingDownError("the server is stopping"))
     await server.drain(settings.shutdown_timeout_s, storage.halt)
+    await asyncio.wait([sweeping])
 
 
 def _share(settings: Settings) -> Settings:

@@ -72,8 +72,8 @@ class Load:
             if answer.closes:
                 wire.socket.close()
                 wire = self._endpoint.connect()
-            due = max(due + self._interval_s, time.monotonic())
-            self._over.wait(due - time.monotonic())
+            due += self._interval_s
+            self._over.wait(max(0.0, due - time.monotonic()))
         wire.socket.close()
 
     def _stream(self) -> None:
