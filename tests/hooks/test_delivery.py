@@ -95,12 +95,13 @@ def finished(endpoint: Endpoint) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_no_event_is_lost_or_made_twice_whoever_is_killed(
-    tmp_path: Path, listener: HookServer
+    tmp_path: Path, listener: HookServer, workers: str
 ) -> None:
     acknowledged: set[str] = set()
     for number in range(ROUNDS):
-        server = Server(tmp_path, settings(listener))
+        server = Server(tmp_path, settings(listener, WORKERS=workers))
         crowd = Crowd(Endpoint(server))
         crowd.wait_for(20)
         if number % 2:

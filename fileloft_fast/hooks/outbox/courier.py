@@ -29,6 +29,7 @@ _DOWN_AFTER: Final = 3
 _LONGEST_DOWN_S: Final = 15.0
 _LONGEST_S: Final = 300.0
 _LEAST_S: Final = 0.05
+_LAST_WORDS_S: Final = 0.5
 
 
 class Courier:
@@ -75,10 +76,14 @@ class Courier:
         for timer in (*self._resting.values(), self._down):
             if timer is not None:
                 timer.cancel()
-        for task in self._running:
+        if not self._running:
+            return
+        # What is about to be heard would be told again by the next process.
+        _, late = await asyncio.wait(tuple(self._running), timeout=_LAST_WORDS_S)
+        for task in late:
             task.cancel()
-        if self._running:
-            await asyncio.wait(tuple(self._running))
+        if late:
+            await asyncio.wait(late)
 
     def expire(self) -> None:
         """While the hook is down, give up what is too old, without a try for each."""
@@ -114,12 +119,12 @@ class Courier:
 
     def _on_done(self, item: Item, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if task.cancelled() or self._closed:
+        if task.cancelled():
             return
         error = task.exception()
         if error is None or (isinstance(error, HookFailedError) and error.delivered):
             self._on_told(item)
-        else:
+        elif not self._closed:
             self._on_failure(item, error)
         self._start()
 
@@ -130,7 +135,7 @@ class Courier:
         self._requeue(item.upload)
         if was_down:
             log.info("hook is back", extra=fields(hook=self.sink.name))
-            for upload in tuple(self._resting):
+            for upload in () if self._closed else tuple(self._resting):
                 self._rouse(upload)
 
     def _on_failure(self, item: Item, error: BaseException) -> None:

@@ -103,8 +103,7 @@ class Outbox:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.wait([self._tending])
-        for courier in self._couriers:
-            await courier.close()
+        await asyncio.gather(*(courier.close() for courier in self._couriers))
         for task in self._tasks:
             task.cancel()
         if self._tasks:
