@@ -16,7 +16,9 @@ from fileloft_fast.errors import (
     ShuttingDownError,
 )
 from fileloft_fast.hooks.sink import Call, may_try_again
+from fileloft_fast.hooks.verdict import checked
 from fileloft_fast.hooks.wire import render_request
+from fileloft_fast.model import AnswerChange
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -79,7 +81,9 @@ class Asking:
         for left in range(retry, -1, -1):
             try:
                 return await sink.call(call)
-            except RefusedByHookError:
+            except RefusedByHookError as refusal:
+                said = refusal.answer_status, refusal.answer_body, refusal.answer_fields
+                refusal.answer_fields = checked(AnswerChange(*said)).fields
                 raise
             except (HookUnavailableError, HookFailedError) as error:
                 self._complain(sink, call, error)

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _CONNECTIONS: Final = 64
 _RESERVED: Final = frozenset(
     {
+        "accept-encoding",
         "connection",
         "content-encoding",
         "content-length",
@@ -47,7 +49,8 @@ class HttpSink:
         self, url: str, *, timeout_s: float, forward: Sequence[str] = (), secret: str | None = None
     ) -> None:
         self._url = url
-        self._name = f"http:{hashlib.sha256(url.encode()).hexdigest()[:16]}"
+        mark = hashlib.sha256(url.encode()).hexdigest()[:8]
+        self._name = f"http:{urlsplit(url).hostname}:{mark}"
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._forward = [name for name in forward if name.lower() not in _RESERVED]
         self._secret = None if secret is None else secret.encode()
@@ -55,7 +58,7 @@ class HttpSink:
 
     @property
     def name(self) -> str:
-        """See ``Sink``: of the URL only a hash, for it may hold a token."""
+        """See ``Sink``: the host, and of the rest a hash alone, for it may hold a token."""
         return self._name
 
     def wants(self, event: HookEvent) -> bool:  # noqa: ARG002 - only the server there knows
@@ -79,7 +82,12 @@ class HttpSink:
     async def _post(self, call: Call) -> HookResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # a few bytes could become any number
+            )
         async with self._session.post(
             self._url, data=call.body, headers=self._fields(call), allow_redirects=False
         ) as answer:
@@ -108,6 +116,7 @@ class HttpSink:
             if canonical(name.lower()) in sent
         }
         fields |= {
+            "Accept-Encoding": "identity",
             "Content-Type": "application/json",
             "Hook-Name": call.event.value,
             "Idempotency-Key": call.key,

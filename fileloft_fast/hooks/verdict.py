@@ -12,7 +12,7 @@ from fileloft_fast.model import UPLOAD_ID_PATTERN, AnswerChange, Metadata, Uploa
 from fileloft_fast.tus.headers import parse_metadata, render_metadata
 
 if TYPE_CHECKING:
-    from fileloft_fast.hooks.wire import HookChange, HookHttpResponse, HookResponse
+    from fileloft_fast.hooks.wire import HookChange, HookResponse
 
 _is_id: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
 _is_token: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}").fullmatch
@@ -58,14 +58,18 @@ def answer_of(response: HookResponse) -> AnswerChange:
     said = response.http_response
     if said is None:
         return AnswerChange()
-    status = said.status_code or 0
-    if status and not 200 <= status <= 599:
-        raise HookFailedError(f"HTTPResponse.StatusCode: {status} is no final status")
-    return AnswerChange(status, (said.body or "").encode("utf-8", "replace"), _fields(said))
+    body = (said.body or "").encode("utf-8", "replace")
+    return checked(AnswerChange(said.status_code or 0, body, tuple((said.header or {}).items())))
 
 
-def _fields(said: HookHttpResponse) -> tuple[tuple[str, str], ...]:
-    fields = tuple((said.header or {}).items())
+def checked(answer: AnswerChange) -> AnswerChange:
+    """Return *answer* with names as they are spelled. Raises HookFailedError as above."""
+    if answer.status and not 200 <= answer.status <= 599:
+        raise HookFailedError(f"HTTPResponse.StatusCode: {answer.status} is no final status")
+    return AnswerChange(answer.status, answer.body, _fields(answer.fields))
+
+
+def _fields(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     for name, value in fields:
         if not _is_token(name) or not _is_value(value):
             raise HookFailedError(f"HTTPResponse.Header: {name[:40]!r} cannot be sent")
