@@ -46,7 +46,7 @@ class Asking:
 
         Raises RefusedByHookError, HookUnavailableError, HookFailedError, ShuttingDownError.
         """
-        call = Call(event, request, render_request(request), secrets.token_hex(16))
+        call = Call(event, render_request(request), secrets.token_hex(16))
         said: list[HookResponse] = []
         for sink in self._sinks:
             if not sink.wants(event):
@@ -96,7 +96,7 @@ class Asking:
         raise AssertionError("the last try returns or raises")
 
     def _complain(self, sink: Sink, call: Call, error: FileloftError) -> None:
-        upload = call.request.event.upload.id
+        upload = call.parse().event.upload.id
         log.warning(
             "hook failed",
             extra=fields(hook=sink.name, event=call.event.value, id=upload, error=error),

@@ -76,7 +76,7 @@ class FileSink:
         """See ``Sink``: each call ends its process itself."""
 
     async def _start(self, call: Call) -> Process:
-        upload = call.request.event.upload
+        upload = call.parse().event.upload
         with _opened(call.body) as stdin:
             return await asyncio.create_subprocess_exec(
                 f"{self._directory}/{call.event.value}",

@@ -109,7 +109,7 @@ class HttpSink:
         )
 
     def _fields(self, call: Call) -> dict[str, str]:
-        sent = call.request.event.http_request.header
+        sent = call.parse().event.http_request.header if self._forward else {}
         fields = {
             name: ", ".join(sent[canonical(name.lower())])
             for name in self._forward

@@ -16,7 +16,6 @@ from fileloft_fast.hooks.wire import (
     NOTHING_SAID,
     HookRequest,
     HookResponse,
-    parse_request,
     response_of,
 )
 from fileloft_fast.observe.log import fields
@@ -97,8 +96,7 @@ class PythonSink:
             return NOTHING_SAID
         try:
             async with asyncio.timeout(self._timeout_s):
-                # A request of its own: what one hook does to it is not the others' business.
-                return response_of(await self._result(method, parse_request(call.body)))
+                return response_of(await self._result(method, call.parse()))
         except TimeoutError as error:
             raise HookUnavailableError("the hook took too long") from error
         except (RefusedByHookError, HookUnavailableError, HookFailedError):

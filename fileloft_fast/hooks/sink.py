@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import Struct
 
 from fileloft_fast.errors import FileloftError, HookUnavailableError
+from fileloft_fast.hooks.wire import parse_request
 
 if TYPE_CHECKING:
     from fileloft_fast.config import HookEvent
@@ -16,12 +17,15 @@ AGAIN_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Call(Struct, frozen=True):
-    """One message: *request*, rendered in *body*; *key* is the same at each try of one event."""
+    """One message: the request rendered in *body*; *key* is the same at each try of one event."""
 
     event: HookEvent
-    request: HookRequest
     body: bytes
     key: str
+
+    def parse(self) -> HookRequest:
+        """Return the request, a new one each time: what one hook does to it is not the others'."""
+        return parse_request(self.body)
 
 
 class Sink(Protocol):

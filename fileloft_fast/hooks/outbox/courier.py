@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.errors import HookFailedError
 from fileloft_fast.hooks.sink import Call
-from fileloft_fast.hooks.wire import parse_request
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -114,8 +113,7 @@ class Courier:
             task.add_done_callback(partial(self._on_done, item))
 
     async def _tell(self, item: Item) -> None:
-        body = item.body.encode()
-        await self.sink.call(Call(item.event, parse_request(body), body, item.key))
+        await self.sink.call(Call(item.event, item.body.encode(), item.key))
 
     def _on_done(self, item: Item, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

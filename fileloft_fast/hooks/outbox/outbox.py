@@ -38,6 +38,7 @@ _WARM_PAGES: Final = 2
 """Files whose events are in memory, besides the one that is written."""
 
 _TEND_S: Final = 5.0
+_START_S: Final = 2.0
 _PROOFS_AT_ONCE: Final = 16
 
 
@@ -88,15 +89,22 @@ class Outbox:
         self._turn = asyncio.Lock()
         self._proofs = asyncio.Semaphore(_PROOFS_AT_ONCE)
         self._proving: set[Item] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
+        self._letters: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._adopted = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
 
     async def start(self, prove: Prove) -> None:
-        """Take over what other processes have left, and tell; *prove* asks the store."""
+        """Take over what other processes have left, and tell; *prove* asks the store.
+
+        Of a long outage there may be more than is waited for here.
+        """
         self._prove = prove
-        await self._adopt()
         self._tending = asyncio.get_running_loop().create_task(self._tend())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_START_S):
+                await self._adopted.wait()
 
     async def close(self) -> None:
         """Tell no more, and give the files up to whoever comes next."""
@@ -104,10 +112,12 @@ class Outbox:
             self._tending.cancel()
             await asyncio.wait([self._tending])
         await asyncio.gather(*(courier.close() for courier in self._couriers))
-        for task in self._tasks:
+        if self._letters:
+            await asyncio.wait(tuple(self._letters))
+        for task in self._settling:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        if self._settling:
+            await asyncio.wait(tuple(self._settling))
         if self._live is not None:
             self._live.live = False
             self._warm.append(self._live)
@@ -155,7 +165,7 @@ class Outbox:
         """Nobody here knows whether *item* came true: the store is asked until it says."""
         if item not in self._proving:
             self._proving.add(item)
-            self._spawn(self._settle(item))
+            _spawn(self._settle(item), self._settling)
 
     async def _write(self, drafts: Sequence[Draft], *, made: bool) -> list[Item]:
         page = await self._open_page()
@@ -218,25 +228,26 @@ class Outbox:
             self._news.set()
 
     async def _tend(self) -> None:
-        """Remove what is over, read what waits, adopt, give up what is too old; until cancelled."""
-        adopted_at = time.monotonic()
+        """Adopt, remove what is over, read what waits, give up what is too old; until cancelled."""
+        adopted_at = float("-inf")
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TEND_S):
-                    await self._news.wait()
-            self._news.clear()
             try:
-                await self._retire()
-                await self._warm_up()
                 if time.monotonic() - adopted_at >= _TEND_S:
                     adopted_at = time.monotonic()
                     await self._adopt()
                     for courier in self._couriers:
                         courier.expire()
+                await self._retire()
+                await self._warm_up()
             except (FileloftError, OSError) as error:
                 log.warning("outbox not tended", extra=fields(error=error))
             except Exception:  # what waits must not depend on a restart
                 log.exception("outbox not tended")
+            self._adopted.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TEND_S):
+                    await self._news.wait()
+            self._news.clear()
 
     async def _retire(self) -> None:
         for page in tuple(self._warm):
@@ -257,12 +268,17 @@ class Outbox:
                 self._deliver(item)
 
     async def _adopt(self) -> None:
-        """Take over the files of processes that are gone; what is in doubt is proved at once."""
+        """Take over the files of processes that are gone.
+
+        The newest first, since it may have doubts: whether an upload is there should be asked
+        before somebody removes it. What is to be told is told in order, oldest first.
+        """
         loop = asyncio.get_running_loop()
         own = {page.segment.name for page in (*self._warm, *self._cold, self._live) if page}
-        for name in await loop.run_in_executor(None, names_of, self._directory):
+        for name in reversed(await loop.run_in_executor(None, names_of, self._directory)):
             if name not in own:
                 await self._adopt_one(name)
+        self._cold = deque(sorted(self._cold, key=lambda page: page.segment.name))
 
     async def _adopt_one(self, name: str) -> None:
         loop = asyncio.get_running_loop()
@@ -272,10 +288,11 @@ class Outbox:
         )
         if segment is None:
             return
-        page = Page(segment, warm=self._has_room)
+        page = Page(segment, warm=False)
+        self._cold.append(page)
         await self._load(page)
         log.info("outbox taken over", extra=fields(file=name, events=len(page.items)))
-        self._shelve(page)
+        page.cool()
 
     async def _load(self, page: Page) -> None:
         true, doubtful, damaged = await page.load()
@@ -320,7 +337,7 @@ class Outbox:
         self._look(item.page)
 
     def _lose(self, item: Item, sink: str, why: str) -> None:
-        self._spawn(self._write_letter(item, sink, why))
+        _spawn(self._write_letter(item, sink, why), self._letters)
 
     async def _write_letter(self, item: Item, sink: str, why: str) -> None:
         said = fields(hook=sink, event=item.event.value, id=item.upload, key=item.key, error=why)
@@ -353,10 +370,11 @@ class Outbox:
         finally:
             self._proving.discard(item)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _open_folder(path: str, parent: str) -> int:

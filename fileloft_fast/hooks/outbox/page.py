@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config import HookEvent
 from fileloft_fast.hooks.outbox.entries import Event, Made, Told, Void, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fileloft_fast.hooks.outbox.segment import Segment
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -78,7 +77,10 @@ class Page:
 
         What this process has in doubt itself is left to it.
         """
-        entries, damaged = parse(await self.segment.read())
+        ours = frozenset(self.doubts)  # whatever is read of them, who has them in doubt decides
+        contents = await self.segment.read()
+        loop = asyncio.get_running_loop()
+        entries, damaged = await loop.run_in_executor(None, parse, contents)
         found: dict[int, Item] = {}
         made: dict[int, bool] = {}
         for entry in entries:
@@ -98,16 +100,13 @@ class Page:
                     item.told.add(entry.sink)
                 case _:
                     pass  # about an event whose line was damaged
-        true = [item for item in found.values() if made[item.n] and item.n not in self.items]
-        doubtful = list(self._doubtful(found, made))
+        for number in ours:
+            found.pop(number, None)
+        true = [item for item in found.values() if made[item.n]]
+        doubtful = [item for item in found.values() if not made[item.n]]
         self.items.update((item.n, item) for item in true)
         self.doubts.update((item.n, item) for item in doubtful)
         return true, doubtful, damaged
-
-    def _doubtful(self, found: dict[int, Item], made: dict[int, bool]) -> Iterator[Item]:
-        for item in found.values():
-            if not made[item.n] and item.n not in self.doubts:
-                yield item
 
 
 def _is_known(event: str) -> bool:

@@ -150,7 +150,7 @@ def test_events_of_an_upload_keep_their_order_and_every_hook_hears_them(tmp_path
             await ear.wait_for(90)
             heard = defaultdict(list)
             for call in ear.heard:
-                heard[call.request.event.upload.id].append(call.event)
+                heard[call.parse().event.upload.id].append(call.event)
             assert all(events == order for events in heard.values())
         await outbox.close()
         assert scene.files() == []
@@ -182,16 +182,16 @@ def test_a_file_whose_owner_is_gone_is_taken_over_and_the_store_is_asked(tmp_pat
         second_ear = Ear("ear")
         second = await scene.outbox(second_ear)
         assert second_ear.heard == []  # its owner is alive
+        await second.close()  # or it could be the one that takes over
         scene.truth = {"is": True, "is-not": False}
         await first.close()
         third_ear = Ear("ear")
         third = await scene.outbox(third_ear)
         await third_ear.wait_for(2)
-        assert {call.request.event.upload.id for call in third_ear.heard} == {"made", "is"}
+        assert {call.parse().event.upload.id for call in third_ear.heard} == {"made", "is"}
         scene.truth["unknown"] = True
         await third_ear.wait_for(3)
         await third.close()
-        await second.close()
         assert scene.files() == []
 
     play(tmp_path, act)
@@ -275,6 +275,24 @@ def test_what_is_too_old_becomes_a_letter_also_where_the_hook_is_down(tmp_path: 
         assert letter["hook"] == "ear"
         assert letter["request"]["Type"] == "post-finish"
         await outbox.close()
+        assert scene.files() == []
+
+    play(tmp_path, act)
+
+
+def test_a_file_that_is_read_leaves_what_is_in_doubt_to_who_has_it(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        ear = Ear()
+        outbox = await scene.outbox(ear)
+        true, false = await outbox.expect(draft("true"), draft("false"))
+        reading = asyncio.ensure_future(true.page.load())
+        await asyncio.sleep(0)  # it waits for the disk
+        outbox.confirm(true)  # which is in the file only after it was read
+        outbox.drop(false)
+        assert await reading == ([], [], 0)
+        await ear.wait_for(1)
+        await outbox.close()
+        assert scene.proofs == 0
         assert scene.files() == []
 
     play(tmp_path, act)
