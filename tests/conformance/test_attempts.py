@@ -65,7 +65,7 @@ class Scene:
 
     def disk(self) -> dict[str, bytes]:
         """Return all files of uploads with their contents."""
-        files = self.endpoint.server.data.iterdir()
+        files = [path for path in self.endpoint.server.data.iterdir() if path.is_file()]
         return {f.name: f.read_bytes() for f in files if not f.name.startswith("access.db")}
 
     def refused(
