@@ -19,6 +19,7 @@ from fileloft_fast.config import (
     unknown_variables,
 )
 from fileloft_fast.errors import ConfigError
+from fileloft_fast.listen import tls_context
 from fileloft_fast.stores.remote.load import load_objects
 from fileloft_fast.uploads.leases import load_redis
 
@@ -39,7 +40,7 @@ def check(env: Mapping[str, str]) -> int:
     if not wrong:
         settings = read_settings(env)
         wrong = list(data_problems(Path(settings.data_dir), settings.min_free_bytes))
-        wrong += extra_problems(settings)
+        wrong += [*tls_problems(settings), *extra_problems(settings)]
     for line in wrong:
         sys.stdout.write(f"error: {line}\n")
     sys.stdout.write("not fit to serve\n" if wrong else "ok\n")
@@ -89,6 +90,14 @@ def data_problems(directory: Path, min_free_bytes: int) -> Iterator[str]:
 def _load_hooks(settings: Settings) -> None:
     """Look for what hooks need; imported here, since a server without them loads none of it."""
     import_module("fileloft_fast.hooks.load").load_sinks(settings)
+
+
+def tls_problems(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the files of certificate and key."""
+    try:
+        tls_context(settings)
+    except ConfigError as unfit:
+        yield str(unfit)
 
 
 def extra_problems(settings: Settings) -> Iterator[str]:

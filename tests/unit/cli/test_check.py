@@ -6,7 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from fileloft_fast.cli import run
+from fileloft_fast.cli.check import check
 from fileloft_fast.config import ROWS
+from tests.certificates import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,3 +120,14 @@ def test_a_secret_is_never_printed(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "FILELOFT_REDIS_URL = (set)  # environment" in out
     run(["check"], {**env, "FILELOFT_REDIS_URL": "hush"})
     assert "hush" not in capsys.readouterr().out
+
+
+def test_a_key_that_is_not_the_certificates_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = Authority(tmp_path)
+    pair, other = authority.issue(), authority.issue()
+    fit = pair.settings() | {"FILELOFT_DATA_DIR": str(tmp_path)}
+    assert check(fit) == 0
+    assert check(fit | {"FILELOFT_TLS_KEY": str(other.key)}) == 1
+    assert "error: FILELOFT_TLS_KEY: " in capsys.readouterr().out
