@@ -18,6 +18,7 @@ from fileloft_fast.config.listening import Listening
 from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.serving import Serving
 from fileloft_fast.errors import WireError
+from fileloft_fast.observe.table import BUILD, METRICS, Across
 from fileloft_fast.tus.responses import error_table
 from fileloft_fast.tus.states import diagram
 
@@ -118,9 +119,20 @@ def render_states() -> str:
     return f"```mermaid\n{diagram()}```\n"
 
 
+def render_metrics() -> str:
+    """Return the metrics as a table: name, kind, labels, meaning, and how workers' are added up."""
+    lines = ["| name | kind | labels | meaning |", "| --- | --- | --- | --- |"]
+    for metric in (*METRICS, BUILD):
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        most = "; of several workers, the largest" if metric.across is Across.MOST else ""
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning}{most} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/settings.md": render_settings,
     "reference/errors.md": render_errors,
+    "reference/metrics.md": render_metrics,
     "internals/upload-states.md": render_states,
 }
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     import ssl
 
-_LISTENING: Final = r"listening address=(\S+):(\d+)"
+_LISTENING: Final = r"listening(?: address=|\",\"address\":\")(\S+):(\d+)"  # plain or JSON
 _LISTENING_UNIX: Final = r"listening socket="
 _START_S: Final = 20.0
 _STOP_S: Final = 20.0

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from fileloft_fast.app.adoption import adopt_uploads
 from fileloft_fast.app.ending import MainEnding, WorkerEnding
+from fileloft_fast.app.observing import observed
 from fileloft_fast.app.orphans import orphans_reaped
 from fileloft_fast.app.site import site_of
 from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.app.workers import Launch, Supervisor
+from fileloft_fast.app.workers.boards import SharedBoards
 from fileloft_fast.app.workers.slots import open_slots
 from fileloft_fast.errors import ShuttingDownError
-from fileloft_fast.listen import Notifier, Server, close_sockets
+from fileloft_fast.listen import Notifier, Server, close_sockets, open_desk_sockets
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -29,12 +32,21 @@ if TYPE_CHECKING:
     from fileloft_fast.app.ending import Ending
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.config import Settings
+    from fileloft_fast.observe.board import Board
 
 log = logging.getLogger(__name__)
 
 _DESCRIPTORS_EACH: Final = 3  # socket, its duplicate for the engine, file
 _DESCRIPTORS_KEPT: Final = 64
 _DESCRIPTORS_A_PART: Final = 16  # a part that leaves, the small requests beside it, their files
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The listening sockets of one process: for uploads, and for operators alone."""
+
+    uploads: Sequence[socket.socket]
+    desk: Sequence[socket.socket] = ()
 
 
 def serve(settings: Settings, launch: Launch | None = None) -> int:
@@ -45,38 +57,54 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
     launch = launch or Launch()
     if settings.workers == 1:
         return uvloop.run(_serve_alone(settings, launch))
-    slots = open_slots(settings, launch)
+    slots, desk = open_slots(settings, launch), open_desk_sockets(settings)
+    boards = SharedBoards(settings.workers)
 
     def work(slot: int, channel: socket.socket) -> int:
-        return uvloop.run(_serve_worker(_share(settings), slot, slots[slot], channel))
+        doors = Doors(slots[slot], desk)
+        serving = _serve_worker(_share(settings), slot, doors, channel, boards.of(slot))
+        return uvloop.run(serving)
 
     with closing(Notifier(settings)) as notifier:
-        supervisor = Supervisor(slots, work, launch, notifier, drain_s=settings.shutdown_timeout_s)
-        status = supervisor.run()
+        supervisor = Supervisor(
+            slots,
+            work,
+            launch,
+            notifier,
+            drain_s=settings.shutdown_timeout_s,
+            on_death=boards.lost,
+        )
+        try:
+            status = supervisor.run()
+        finally:
+            close_sockets(desk)
     log.info("stopped")
     return status
 
 
 async def _serve_alone(settings: Settings, launch: Launch) -> int:
     """Be the only process, or the successor of one."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to dump
     with closing(Notifier(settings)) as notifier:
         ending = MainEnding(launch, notifier)
         async with opened_storage(settings, on_wait=launch.announce) as storage, orphans_reaped():
             await adopt_uploads(settings)
             (sockets,) = open_slots(settings, launch)
-            await _serve_until(ending, settings, storage, sockets, lambda: ending.serving(sockets))
+            doors = Doors(sockets, open_desk_sockets(settings))
+            await _serve_until(ending, settings, storage, doors, lambda: ending.serving(sockets))
     log.info("stopped")
     return 0
 
 
 async def _serve_worker(
-    settings: Settings, slot: int, sockets: Sequence[socket.socket], channel: socket.socket
+    settings: Settings, slot: int, doors: Doors, channel: socket.socket, board: Board
 ) -> int:
     """Be one of several workers."""
     ending = WorkerEnding(channel)
-    async with opened_storage(settings, slot=slot, on_wait=ending.waiting) as storage:
+    opening = opened_storage(settings, slot=slot, on_wait=ending.waiting, board=board)
+    async with opening as storage:
         await adopt_uploads(settings)
-        await _serve_until(ending, settings, storage, sockets, ending.serving)
+        await _serve_until(ending, settings, storage, doors, ending.serving)
     return 0
 
 
@@ -84,25 +112,27 @@ async def _serve_until(
     ending: Ending,
     settings: Settings,
     storage: Storage,
-    sockets: Sequence[socket.socket],
+    doors: Doors,
     on_serving: Callable[[], None],
 ) -> None:
     """Serve; return when requests and sweeps are over, so that the storage can be closed."""
-    site = site_of(settings, storage, max_connections=_connections(settings))
+    site, front = site_of(settings, storage, max_connections=_connections(settings))
     server = Server(site, settings)
     ending.on_reload(server.renew)
-    await server.listen(sockets)
-    sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
-    on_serving()
-    await ending.asked.wait()
-    log.info("stopping", extra=fields(connections=len(site.connections)))
-    sweeping.cancel()  # another process takes it up
-    close_sockets(sockets)
-    if ending.gently:
-        await server.finish(settings.shutdown_timeout_s, ending.at_once)
-    storage.locks.drain(ShuttingDownError("the server is stopping"))
-    await server.drain(settings.shutdown_timeout_s, storage.halt)
-    await asyncio.wait([sweeping])
+    await server.listen(doors.uploads)
+    async with observed(settings, storage, site, front, doors.desk):
+        sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
+        on_serving()
+        await ending.asked.wait()
+        log.info("stopping", extra=fields(connections=len(site.connections)))
+        sweeping.cancel()  # another process takes it up
+        close_sockets(doors.uploads)
+        if ending.gently:
+            await server.finish(settings.shutdown_timeout_s, ending.at_once)
+        storage.locks.drain(ShuttingDownError("the server is stopping"))
+        await server.drain(settings.shutdown_timeout_s, storage.halt)
+        await asyncio.wait([sweeping])
+    close_sockets(doors.desk)
 
 
 def _share(settings: Settings) -> Settings:

@@ -15,6 +15,7 @@ from fileloft_fast.uploads.host.mounts import network_file_system
 
 if TYPE_CHECKING:
     from fileloft_fast.config import Settings
+    from fileloft_fast.observe.board import Board
     from fileloft_fast.stores import FsStore
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class DirectoryTakenError(ConfigError):
     """Another process works in the data directory."""
 
 
-def open_host_locks(settings: Settings) -> HostLocks | None:
+def open_host_locks(settings: Settings, board: Board) -> HostLocks | None:
     """Return the locks by which processes of this host share the data directory.
 
     None where one process has it alone: as the spool of an object store, with the locks of
@@ -46,7 +47,7 @@ def open_host_locks(settings: Settings) -> HostLocks | None:
     try:
         files = LockFiles(settings.data_dir)
         try:
-            return HostLocks(settings.lock_timeout_s, files, Post(settings.data_dir))
+            return HostLocks(settings.lock_timeout_s, files, Post(settings.data_dir), board)
         except BaseException:
             files.close()
             raise

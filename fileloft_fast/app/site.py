@@ -8,12 +8,16 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fileloft_fast.config import LogFormat
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
+from fileloft_fast.http1.front import Front
 from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.site import Patience, Site
+from fileloft_fast.observe.access_log import AccessLog
 from fileloft_fast.tus.forwarded import with_client
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads import Service
+from fileloft_fast.uploads.counted import CountedAnswers
 from fileloft_fast.uploads.intake import Intake
 
 if TYPE_CHECKING:
@@ -21,8 +25,8 @@ if TYPE_CHECKING:
     from fileloft_fast.config import Settings
 
 
-def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Site:
-    """Return what answers for the uploads of *storage*, on the loop that runs."""
+def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tuple[Site, Front]:
+    """Return what answers for the uploads of *storage*, on the loop that runs, and its front."""
     rules = tus_rules(settings)
     intake = Intake(
         store=storage.store,
@@ -39,11 +43,16 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         min_free_bytes=settings.min_free_bytes,
         cleanup_partials=settings.enable_cleanup_concat_partials,
         access=storage.access,
+        answers=CountedAnswers(rules, storage.board),
     )
     plain = settings.tls_cert is None
-    return Site(
+    as_json = settings.log_format is LogFormat.JSON
+    access_log = AccessLog(as_json=as_json) if settings.access_log else None
+    front = Front(service, storage.board, access_log)
+    site = Site(
         loop=asyncio.get_running_loop(),
-        answerer=service,
+        answerer=front,
+        ended=front.ended,
         engine=storage.engine,
         patience=Patience(
             head_s=settings.head_timeout_s,
@@ -56,6 +65,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> Si
         behind=partial(with_client, rules=rules) if settings.behind_proxy else None,
         buffer=memoryview(bytearray(READ_BUFFER_BYTES if plain else SECURE_BUFFER_BYTES)),
     )
+    return site, front
 
 
 def _kind(storage: Storage) -> Callable[..., Service]:

@@ -19,6 +19,7 @@ from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import ConfigError, StoreError
 from fileloft_fast.flush import FlushPlan, Spool, SpooledStore, open_store
 from fileloft_fast.flush.rate import Rate
+from fileloft_fast.observe.board import Board
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores import AnyStore, FsStore, PublishingStore
 from fileloft_fast.stores.remote.load import load_objects
@@ -28,6 +29,7 @@ from fileloft_fast.uploads.leases import Leases, ObjectLeases, load_redis
 
 if TYPE_CHECKING:
     from fileloft_fast.config import Settings
+    from fileloft_fast.flush.flusher import Flusher
     from fileloft_fast.hooks.hooks import Hooks
     from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores.remote import Objects
@@ -49,8 +51,12 @@ class Storage(Struct, frozen=True):
     sweeper: Sweeper
     halt: Callable[[], Awaitable[None]] | None
     """Ends every wait for an object store; nothing is stored there any more."""
+    board: Board
     access: Access | None = None
     hooks: Hooks | None = None
+    objects: Objects | None = None
+    flusher: Flusher | None = None
+    """Of an object store; None on a local disk."""
 
 
 @asynccontextmanager
@@ -60,19 +66,21 @@ async def opened_storage(
     slot: int = 0,
     wait: bool = True,
     on_wait: Callable[[], None] = lambda: None,
+    board: Board | None = None,
 ) -> AsyncIterator[Storage]:
     """Open everything that *settings* name, recovered and at work; close it in order.
 
     *slot* is the worker's, of several. *wait* for a process that is stopping to give the data
-    directory up, after *on_wait*. An object store or a Redis that does not answer is no error.
-    Raises ConfigError.
+    directory up, after *on_wait*. An object store or a Redis that does not answer is no error. What
+    is measured goes to *board*. Raises ConfigError.
     """
+    board = Board() if board is None else board
     async with AsyncExitStack() as ending:
         engine = Engine(asyncio.get_running_loop())
-        directory = _open_directory(engine, settings, slot)
+        directory = _open_directory(engine, settings, slot, board)
         ending.callback(directory.close)
         ending.callback(engine.close)  # before the directory that its last jobs work in
-        shared = open_host_locks(settings)
+        shared = open_host_locks(settings, board)
         if shared is not None:
             ending.callback(shared.close)
         # What runs may run on for a while in a process that was told to go, and is ended then.
@@ -98,7 +106,7 @@ async def opened_storage(
         leases = await _open_leases(objects, settings)
         if leases is not None:
             ending.push_async_callback(leases.close)
-        locks = shared or Locks(settings.lock_timeout_s, leases)
+        locks = shared or Locks(settings.lock_timeout_s, leases, board)
         expiry = Expiry(_ttl_s(settings), finished_too=settings.expire_finished)
         access = await _open_access(settings, ending)
         sweeper = Sweeper(
@@ -109,11 +117,15 @@ async def opened_storage(
             leftovers_s=settings.remote_sweep_interval_s,
             access=access,
             turn=None if shared is None else shared.sweeping,
+            board=board,
         )
+        flusher = directory.flusher if isinstance(directory, Spool) else None
         if hooks is not None:
             halt = _halting(hooks, halt)
             await hooks.start(store)
-        yield Storage(engine, store, locks, expiry, sweeper, halt, access, hooks)
+        yield Storage(
+            engine, store, locks, expiry, sweeper, halt, board, access, hooks, objects, flusher
+        )
 
 
 def _load_hooks(engine: Engine, directory: FsStore, settings: Settings) -> Hooks | None:
@@ -148,7 +160,7 @@ async def _open_access(settings: Settings, ending: AsyncExitStack) -> Access | N
     return access
 
 
-def _open_directory(engine: Engine, settings: Settings, slot: int) -> FsStore:
+def _open_directory(engine: Engine, settings: Settings, slot: int, board: Board) -> FsStore:
     """Open the data directory, as a spool where an object store is behind it."""
     path, sync = settings.data_dir, settings.sync
     if settings.remote and settings.ack is not AckMode.SPOOL and sync is SyncMode.COMPLETE:
@@ -164,6 +176,7 @@ def _open_directory(engine: Engine, settings: Settings, slot: int) -> FsStore:
             file_mode=settings.file_mode,
             ttl_s=_ttl_s(settings),
             orphan_age_s=settings.orphan_age_s,
+            board=board,
         )
     except OSError as error:
         engine.close()

@@ -16,7 +16,7 @@ from fileloft_fast.cli import grant as grants
 from fileloft_fast.cli.check import check
 from fileloft_fast.cli.health import health
 from fileloft_fast.cli.sweep import sweep
-from fileloft_fast.config import ROWS, read_settings, unknown_variables
+from fileloft_fast.config import ROWS, LogFormat, read_settings, unknown_variables
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.observe.log import configure_log, fields
 
@@ -68,7 +68,7 @@ def with_settings(
     def run_it(wanted: argparse.Namespace, env: Mapping[str, str]) -> int:
         try:
             settings = read_settings(env)
-            configure_log(settings.log_level)
+            configure_log(settings.log_level, as_json=settings.log_format is LogFormat.JSON)
             for variable in unknown_variables(env):
                 LOG.warning("unknown setting ignored", extra=fields(variable=variable))
             return work(settings, wanted)

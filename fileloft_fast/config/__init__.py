@@ -23,6 +23,7 @@ from fileloft_fast.config.values import (
     AckMode,
     BindAddress,
     LockMode,
+    LogFormat,
     SyncMode,
     TlsMode,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "BindAddress",
     "HookEvent",
     "LockMode",
+    "LogFormat",
     "Networks",
     "Reading",
     "Row",

@@ -251,6 +251,8 @@ BUCKETS: Final[Mapping[str, str]] = {
 """Which backend a bucket asks for."""
 
 
+_OPERATIONS: Final = frozenset({"metrics", "healthz", "readyz"})
+
 _LEAST_LOCK_TTL_S: Final[Mapping[LockMode, int]] = {
     LockMode.LOCAL: 0,
     LockMode.REDIS: 1,
@@ -288,6 +290,10 @@ def _serving_contradictions(settings: Settings) -> Iterator[str]:
             "FILELOFT_CORS_ALLOW_CREDENTIALS: needs FILELOFT_CORS_ALLOW_ORIGIN with origins"
             " by name, never *"
         )
+    if settings.enable_metrics and settings.metrics_bind:
+        yield "FILELOFT_ENABLE_METRICS: not with FILELOFT_METRICS_BIND, which serves them elsewhere"
+    if settings.base_path.strip("/") in _OPERATIONS:
+        yield f"FILELOFT_BASE_PATH: {settings.base_path.rstrip('/')} is what operators ask"
     if settings.enable_expiration and settings.expiration_ttl_s == 0:
         yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
 

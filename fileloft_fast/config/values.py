@@ -63,6 +63,13 @@ class TlsMode(StrEnum):
     TLS12_STRONG = "tls12-strong"
 
 
+class LogFormat(StrEnum):
+    """How lines of the log are written."""
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class BindAddress:
     """One address to listen on; *host* is a name, an IPv4 or a bare IPv6 address."""
@@ -195,6 +202,11 @@ def parse_lock(text: str) -> LockMode:
 def parse_tls_mode(text: str) -> TlsMode:
     """Parse a TLS mode."""
     return _parse_word(TlsMode, text)
+
+
+def parse_log_format(text: str) -> LogFormat:
+    """Parse a format of the log."""
+    return _parse_word(LogFormat, text)
 
 
 def _parse_word(words: type[W], text: str) -> W:

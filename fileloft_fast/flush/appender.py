@@ -15,6 +15,7 @@ from fileloft_fast.dataplane import digest_of
 from fileloft_fast.errors import TooLargeError, UploadLockedError
 from fileloft_fast.flush.sliced import SlicedTransfer
 from fileloft_fast.model import Offset, UploadInfo
+from fileloft_fast.observe.request import doing
 from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class SpooledAppender:
             prefix,
             begin=begin,
             cut=cut,
-            room=lambda: self._dock.flusher.room.wait(shipment),
+            room=self._room,
             arrived=arrived,
         )
 
@@ -162,8 +163,12 @@ class SpooledAppender:
         if not self._checked:
             self._dock.arrived(self._shipment, self._with(received))
 
+    async def _room(self) -> None:
+        with doing("waiting for room"):
+            await self._dock.flusher.room.wait(self._shipment)
+
     async def _wait_for_room(self) -> None:
-        self._waiting = asyncio.ensure_future(self._dock.flusher.room.wait(self._shipment))
+        self._waiting = asyncio.ensure_future(self._room())
         try:
             await self._waiting
         except asyncio.CancelledError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -65,6 +66,7 @@ class Carrier:
         self._objects = objects
         self._ledger = ledger
         self._punches = True
+        self._lag = spool.board.histogram("fileloft_flush_lag_seconds")
         self._plain: Mapping[type[Step], Callable[[Shipment], Awaitable[None]]] = {
             PutWhole: self._put_whole,
             Begin: self._begin,
@@ -238,6 +240,9 @@ class Carrier:
             await self._told_of(shipment.info)
         await self._ledger.completed(shipment, head)
         shipment.stored = head
+        last_byte_at = shipment.info.modified_at
+        if last_byte_at:
+            self._lag.observe(max(0.0, time.time() - last_byte_at))
 
     async def _settle(self, shipment: Shipment) -> None:
         await self._ledger.settle(shipment)

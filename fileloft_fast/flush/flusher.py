@@ -30,6 +30,7 @@ from fileloft_fast.flush.shipment import (
     Wait,
 )
 from fileloft_fast.observe.log import fields
+from fileloft_fast.observe.request import doing
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.carrier import Carrier
@@ -91,6 +92,16 @@ class Flusher:
     def taken(self) -> int:
         """How many bytes the store has been sent."""
         return self._taken()
+
+    @property
+    def away(self) -> bool:
+        """Whether the store is taken to be away."""
+        return self._outage.away
+
+    def queues(self) -> dict[str, int]:
+        """Return how many uploads wait for their turn, by lane."""
+        lanes = {"parts": self._parts, "small": self._small, "compressing": self._compressing}
+        return {name: len(lane.queue) for name, lane in lanes.items()}
 
     # -- what there is to ship ------------------------------------------------------------------
 
@@ -172,13 +183,18 @@ class Flusher:
     async def room_for(self, shipment: Shipment) -> None:
         """Return when there is room in the spool. Raises NotStoredError after a while."""
         try:
-            async with asyncio.timeout(self.patience_s):
-                await self.room.wait(shipment)
+            with doing("waiting for room"):
+                async with asyncio.timeout(self.patience_s):
+                    await self.room.wait(shipment)
         except TimeoutError:
             raise NotStoredError("the spool is full") from shipment.failure
 
     async def until(self, shipment: Shipment, reached: Callable[[], bool]) -> None:
         """Return when *reached* says so; raises what ``stored`` raises."""
+        with doing("flushing"):
+            await self._until(shipment, reached)
+
+    async def _until(self, shipment: Shipment, reached: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         deadline, seen = loop.time() + self.patience_s, self._movement(shipment)
         while not reached():

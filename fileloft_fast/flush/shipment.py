@@ -264,6 +264,12 @@ class Shipment:
         return left if self.compressor is None else left + self._raw_backlog(self.compressor)
 
     @property
+    def spooled(self) -> int:
+        """Bytes of the upload that are on this disk."""
+        holes = self.punched_to if self.compressor is None else self.raw_punched_to
+        return max(0, int(self.info.offset) - holes)
+
+    @property
     def copies(self) -> int:
         """Bytes that have left and are here all the same, but might be punched."""
         read = self.kept and self.compressor is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from fileloft_fast.errors import BodyCutError, BodyTimeoutError, WireError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from fileloft_fast.model import RequestHead
+    from fileloft_fast.observe.request import Request
 
 
 class SocketSide(Protocol):
@@ -36,7 +38,10 @@ class SocketSide(Protocol):
 
 
 class RequestBody:
-    """One body: what arrived and was not taken, what is still to come, and why it ended early."""
+    """One body: what arrived and was not taken, what is still to come, and why it ended early.
+
+    It stands for its request while that is served; see ``observe.request.Served``.
+    """
 
     __slots__ = (
         "_ahead_bytes",
@@ -54,8 +59,12 @@ class RequestBody:
         "_waiting_bytes",
         "_window_bytes",
         "error",
+        "head",
         "length",
+        "over",
         "received",
+        "request",
+        "started",
         "tiny",
     )
 
@@ -66,6 +75,10 @@ class RequestBody:
         head: RequestHead,
         ahead_bytes: int = MAX_AHEAD_BYTES,
     ) -> None:
+        self.head = head
+        self.started = monotonic()
+        self.over = False
+        self.request: Request | None = None
         self.length = head.content_length
         self.received = 0
         self.error: Exception | None = None

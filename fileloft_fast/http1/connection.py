@@ -256,7 +256,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pending = body.feed(rest) if rest else b""
         if not (body.ended or head.chunked or self.secure):
             self.pause()  # the engine reads the rest
-        self._site.start(self._serve(head, body))
+        self._site.start(self._serve(head, body), body)
 
     def _on_serving__data(self, data: bytes) -> None:
         rest = data if self._body is None or self._body.ended else self._body.feed(data)
@@ -283,6 +283,8 @@ class Connection(asyncio.BufferedProtocol):
         except Exception:  # no descriptors left, or a bug of ours: the client may try again
             log.exception("answer failed", extra=fields(method=head.method, path=head.path))
             self.abort()
+        finally:
+            self._site.ended(body, response)
 
     async def _respond(self, head: RequestHead, body: RequestBody, response: Response) -> None:
         if isinstance(response.body, bytes):

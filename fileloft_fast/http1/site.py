@@ -10,10 +10,11 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES
 from fileloft_fast.http1.render import DateLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from fileloft_fast.config import Networks
     from fileloft_fast.dataplane import Engine
+    from fileloft_fast.http1.body import RequestBody
     from fileloft_fast.http1.connection import Connection
     from fileloft_fast.model import Body, RequestHead, Response
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Answerer(Protocol):
     """Whoever decides what a request means: ``uploads.Service``."""
 
-    async def answer(self, head: RequestHead, body: Body) -> Response:
+    def answer(self, head: RequestHead, body: Body) -> Awaitable[Response]:
         """Serve one request; every refusal is a Response, so only our own bugs raise."""
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
@@ -54,6 +55,8 @@ class Site:
     max_connections: int = 10_000
     trusted: Networks | None = None
     behind: Callable[[RequestHead], RequestHead] | None = None
+    ended: Callable[[RequestBody, Response], None] = lambda _body, _response: None
+    """Hears of every request that is over, with its answer sent as far as that could be."""
     draining: bool = False
     """Whether each answer is the last one of its connection."""
     refusing: bool = False
@@ -61,18 +64,22 @@ class Site:
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    running: dict[asyncio.Task[None], RequestBody] = field(default_factory=dict)
+    """Those of the tasks that serve a request."""
     date: DateLine = field(default_factory=DateLine)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
-    def start(self, serving: Coroutine[None, None, None]) -> None:
+    def start(self, serving: Coroutine[None, None, None], body: RequestBody) -> None:
         """Run a request; a drain waits for it even where its connection has ended."""
         task = self.loop.create_task(serving)
         self.tasks.add(task)
+        self.running[task] = body
         task.add_done_callback(self.end)
 
     def end(self, task: asyncio.Task[None]) -> None:
         """Forget a task that is over."""
         self.tasks.discard(task)
+        self.running.pop(task, None)
         self._maybe_empty()
 
     def _maybe_empty(self) -> None:

@@ -28,23 +28,23 @@ _LAST_WORK_S: Final = 5.0
 
 
 class Server:
-    """The listening sockets of one site.
+    """The listening sockets of one site; without *settings* they speak plain HTTP.
 
     Raises ConfigError where TLS is asked for and cannot be had.
     """
 
-    def __init__(self, site: Site, settings: Settings) -> None:
+    def __init__(self, site: Site, settings: Settings | None = None) -> None:
         self._site = site
         self._settings = settings
         self._doorway: Doorway | None = None
-        if settings.tls_cert is not None or settings.proxy_protocol:
+        if settings is not None and (settings.tls_cert is not None or settings.proxy_protocol):
             tls = tls_context(settings)
             self._doorway = Doorway(site, tls, proxy_protocol=settings.proxy_protocol)
         self._servers: list[asyncio.AbstractServer] = []
         self._checker: asyncio.Task[None] | None = None
 
-    async def listen(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve what connects to the listening *sockets*, which stay the caller's.
+    async def listen(self, sockets: Sequence[socket.socket], said: str = "listening") -> None:
+        """Serve what connects to the listening *sockets*, which stay the caller's; log *said*.
 
         A drain leaves them open: they may be shared, and what connects then waits for others. Who
         wants it refused closes them before the drain.
@@ -58,7 +58,7 @@ class Server:
             unix = each.family == socket.AF_UNIX
             create = loop.create_unix_server if unix else loop.create_server
             self._servers.append(await create(self._connection, sock=each.dup(), backlog=BACKLOG))
-            log.info("listening", extra=fields(**place_of(each)))
+            log.info(said, extra=fields(**place_of(each)))
         self._checker = loop.create_task(self._check())
 
     async def finish(self, timeout_s: float, at_once: asyncio.Event) -> None:
@@ -76,7 +76,7 @@ class Server:
 
     def renew(self) -> None:
         """Read the certificate again, for the handshakes to come; a broken one changes nothing."""
-        if self._doorway is None or self._doorway.tls is None:
+        if self._doorway is None or self._doorway.tls is None or self._settings is None:
             return
         try:
             self._doorway.tls = tls_context(self._settings)

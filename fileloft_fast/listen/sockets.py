@@ -44,14 +44,13 @@ def open_sockets(settings: Settings, inherited: Sequence[int] = ()) -> list[sock
         return _taken(range(FIRST_HANDED_IN, last), "LISTEN_FDS")
     if settings.unix_socket is not None:
         return [_open_unix(Path(settings.unix_socket), settings)]
-    opened: list[socket.socket] = []
-    try:
-        for address in settings.bind:
-            opened += _open_tcp(address)
-    except BaseException:
-        close_sockets(opened)
-        raise
-    return opened
+    return _open_all("FILELOFT_BIND", settings.bind)
+
+
+def open_desk_sockets(settings: Settings) -> list[socket.socket]:
+    """Return listening sockets for operators, none where FILELOFT_METRICS_BIND asks for none."""
+    # A process that takes over opens its own beside these.
+    return _open_all("FILELOFT_METRICS_BIND", settings.metrics_bind or (), beside=True)
 
 
 def close_sockets(sockets: Sequence[socket.socket]) -> None:
@@ -98,7 +97,20 @@ def _taken_one(descriptor: int, variable: str) -> socket.socket:
     return taken
 
 
-def _open_tcp(address: BindAddress) -> list[socket.socket]:
+def _open_all(
+    variable: str, addresses: Sequence[BindAddress], *, beside: bool = False
+) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    try:
+        for address in addresses:
+            opened += _open_tcp(variable, address, beside=beside)
+    except BaseException:
+        close_sockets(opened)
+        raise
+    return opened
+
+
+def _open_tcp(variable: str, address: BindAddress, *, beside: bool) -> list[socket.socket]:
     """Listen on every address that a name has; one of a family that this machine lacks may fail."""
     opened: list[socket.socket] = []
     failed: OSError | None = None
@@ -108,7 +120,7 @@ def _open_tcp(address: BindAddress) -> list[socket.socket]:
         )
         for family, place in {(each[0], each[4]): None for each in found}:
             try:
-                opened.append(_listening(family, place))
+                opened.append(_listening(family, place, beside=beside))
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise
@@ -117,14 +129,15 @@ def _open_tcp(address: BindAddress) -> list[socket.socket]:
             raise failed
     except OSError as error:
         close_sockets(opened)
-        raise ConfigError(f"FILELOFT_BIND: {address}: {error}") from error
+        raise ConfigError(f"{variable}: {address}: {error}") from error
     return opened
 
 
-def _listening(family: int, place: tuple[Any, ...]) -> socket.socket:
+def _listening(family: int, place: tuple[Any, ...], *, beside: bool) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, beside)
         if family == socket.AF_INET6:  # [::] and 0.0.0.0 stand beside each other
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(place)

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Self
 
 from fileloft_fast.errors import UploadLockedError
+from fileloft_fast.observe.board import Board
+from fileloft_fast.observe.request import current_request, doing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,8 +70,9 @@ class Hold:
         queue[0].ask()
         self._granted = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(self._locks.timeout_s):
-                await self._granted
+            with self._locks.waiting():
+                async with asyncio.timeout(self._locks.timeout_s):
+                    await self._granted
         except BaseException as error:
             self._leave()
             if isinstance(error, TimeoutError):
@@ -86,6 +91,11 @@ class Hold:
         self._leave()
 
     @property
+    def body(self) -> Body | None:
+        """The body of the request that holds or waits; None for work that is short."""
+        return self._body
+
+    @property
     def lost(self) -> bool:
         """Whether another replica may have the upload by now: nothing more may be committed."""
         return False
@@ -101,6 +111,7 @@ class Hold:
         """Ask this holder to stop."""
         if not self._asked:
             self._asked = True
+            self._locks.handed_over()
             self.stop("a newer request took the upload over")
 
     def stop(self, why: str) -> None:
@@ -210,9 +221,10 @@ class OuterHold(Hold):
         queue = self._locks.queues.setdefault(self.upload, deque())
         queue.append(self)
         try:
-            async with asyncio.timeout(self._locks.timeout_s) as self._limit:
-                await self._wait_here(queue)
-                wanted = await self._claim(queue)
+            with self._locks.waiting():
+                async with asyncio.timeout(self._locks.timeout_s) as self._limit:
+                    await self._wait_here(queue)
+                    wanted = await self._claim(queue)
         except BaseException as error:
             self._limit = None
             await self._give_up()
@@ -305,15 +317,19 @@ class SharedHold(OuterHold):
 class Locks:
     """The locks of one process, and with *leases* those that it shares with other replicas.
 
-    *timeout_s* bounds the wait for a hold, whoever stands in the way.
+    *timeout_s* bounds the wait for a hold, whoever stands in the way. Waits are told to *board*.
     """
 
-    def __init__(self, timeout_s: float, leases: Leases | None = None) -> None:
+    def __init__(
+        self, timeout_s: float, leases: Leases | None = None, board: Board | None = None
+    ) -> None:
         self.timeout_s = timeout_s
         self.queues: dict[UploadId, deque[Hold]] = {}
         self.leases = leases
         self.tenancies: dict[UploadId, Tenancy] = {}
         self._hold = Hold if leases is None else SharedHold
+        self._board = Board() if board is None else board
+        self._waits = self._board.histogram("fileloft_lock_wait_seconds")
 
     @property
     def shared(self) -> bool:
@@ -322,7 +338,14 @@ class Locks:
 
     def hold(self, upload: UploadId, body: Body | None = None) -> Hold:
         """Return a claim on *upload* to be entered."""
+        self.note(upload)
         return self._hold(self, upload, body)
+
+    def note(self, upload: UploadId) -> None:
+        """Let the log know which upload the running request is about."""
+        request = current_request()
+        if request is not None:
+            request.concerns(upload)
 
     def holder(self, upload: UploadId) -> Hold | None:
         """Return who holds *upload* now in this process, or waits for its lease."""
@@ -338,6 +361,20 @@ class Locks:
         holder = self.holder(upload)
         if holder is not None:
             await holder.settle()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Measure how long the block lasts, in which somebody waits for a hold."""
+        began = time.monotonic()
+        try:
+            with doing("waiting for lock"):
+                yield
+        finally:
+            self._waits.observe(time.monotonic() - began)
+
+    def handed_over(self) -> None:
+        """Count that a holder was asked to let go."""
+        self._board.add("fileloft_lock_handovers_total")
 
     def drain(self, error: Exception) -> None:
         """Let no claim wait any longer: each one that does fails with *error*.

@@ -80,7 +80,7 @@ class Service:
 
     *min_free_bytes*: below so much free space nothing is created (507). *cleanup_partials*: a
     concatenation removes what it was made of. *access* admits requests, None where nobody is asked
-    who they are.
+    who they are. *answers* are made by *rules* alone where not given.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root hands every part in
@@ -94,6 +94,7 @@ class Service:
         min_free_bytes: int = 0,
         cleanup_partials: bool = False,
         access: Access | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self._rules = rules
         self._store = store
@@ -103,7 +104,7 @@ class Service:
         self._min_free_bytes = min_free_bytes
         self._cleanup_partials = cleanup_partials
         self._access = access
-        self._answers = Answers(rules)
+        self._answers = Answers(rules) if answers is None else answers
         self._serve: dict[type[Effect], Serve] = {
             Options: self._options,
             Create: self._create,

@@ -17,6 +17,7 @@ from fileloft_fast.errors import (
     UploadLockedError,
     UploadNotFoundError,
 )
+from fileloft_fast.observe.board import Board
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Sweeper:
         leftovers_s: float,
         access: Access | None = None,
         turn: Turn | None = None,
+        board: Board | None = None,
     ) -> None:
         self._store = store
         self._locks = locks
@@ -69,6 +71,7 @@ class Sweeper:
         self._leftovers_s = leftovers_s
         self._access = access
         self._turn = turn
+        self._board = Board() if board is None else board
 
     async def run(self) -> None:
         """Sweep until cancelled; storage that fails is logged and tried again next time."""
@@ -91,6 +94,7 @@ class Sweeper:
             seen += 1
             if await self._is_expired(upload) and await self._remove(upload):
                 removed += 1
+                self._board.add("fileloft_uploads_expired_total")
             if seen % _BATCH == 0:
                 await asyncio.sleep(_PAUSE_S)
         return removed, seen

@@ -11,7 +11,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -34,10 +34,11 @@ class Supervisor:
     """Keeps a worker at work in each of *slots*, whose sockets it takes over.
 
     *work* is done in each worker; *drain_s* is what a drain may take. *notifier* tells systemd when
-    all serve for the first time, that the loop turns, and which process took over.
+    all serve for the first time, that the loop turns, and which process took over. *on_death* is
+    called with the slot of a worker that died.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands every part in
         self,
         slots: Slots,
         work: Work,
@@ -45,12 +46,14 @@ class Supervisor:
         notifier: Notifier,
         *,
         drain_s: float,
+        on_death: Callable[[int], None] = lambda _slot: None,
     ) -> None:
         self._slots = slots
         self._work = work
         self._launch = launch
         self._drain_s = drain_s
         self._notifier = notifier
+        self._on_death = on_death
         self._beat_at = time.monotonic() if notifier.beat_s else float("inf")
         self._workers = [Worker(number) for number in range(len(slots))]
         self._selector = selectors.DefaultSelector()
@@ -175,6 +178,7 @@ class Supervisor:
         if worker.problem and not self._up:
             raise ConfigError(worker.problem)
         log.error("worker died", extra=said)
+        self._on_death(worker.slot)
 
     def _signal_all(self, number: int) -> None:
         for worker in self._workers:

@@ -129,6 +129,7 @@ class FsAppender:
         store = self._store
         info_name = self._found.info.id.encode() + b".info" if with_info else b""
         try:
-            await store.engine.close_file(self._descriptor, sync, store.directory, info_name)
+            job = store.engine.close_file(self._descriptor, sync, store.directory, info_name)
+            await (job if sync == SYNC_NONE else store.syncs.measured(job))
         except OSError as error:
             raise store_error(error) from error

@@ -15,6 +15,7 @@ from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
 from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
 from fileloft_fast.model import FileSlice, Offset, UploadId, UploadInfo
+from fileloft_fast.observe.board import Board
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.fs.info_file import (
@@ -26,6 +27,7 @@ from fileloft_fast.stores.fs.info_file import (
 )
 from fileloft_fast.stores.fs.leftovers import remove_leftovers
 from fileloft_fast.stores.fs.listing import Listing
+from fileloft_fast.stores.fs.syncs import SyncClock
 
 
 class FsFound(Struct, frozen=True):
@@ -53,12 +55,15 @@ class FsStore:
         file_mode: int = 0o600,
         ttl_s: int | None = None,
         orphan_age_s: float = 3600.0,
+        board: Board | None = None,
     ) -> None:
         # 0700: what users upload is not for every account of the machine.
         os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
         self.engine = engine
         self.directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.sync = sync
+        self.board = Board() if board is None else board
+        self.syncs = SyncClock(self.board)
         self._path = directory
         self._file_mode = file_mode
         self._ttl_s = ttl_s
@@ -94,16 +99,23 @@ class FsStore:
     async def create(self, info: UploadInfo, body: bytes) -> None:
         """Make both files in one step of the engine; see ``Store``."""
         name = info.id.encode()
+        sync = self._finished_sync if info.complete else self._created_sync
         try:
-            await self.engine.create(
+            job = self.engine.create(
                 self.directory,
                 name,
                 body,
                 name + b".info",
                 render_info(info),
-                self._finished_sync if info.complete else self._created_sync,
+                sync,
                 self._file_mode,
             )
+            if sync == SYNC_NONE:
+                await job
+            else:  # not by ``syncs.measured``: small uploads are made here
+                began = time.monotonic()
+                await job
+                self.syncs.seconds.observe(time.monotonic() - began)
         except FileExistsError as error:
             raise UploadExistsError("there is such an upload already") from error
         except OSError as error:

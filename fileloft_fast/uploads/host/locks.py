@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fileloft_fast.model import Body, UploadId
+    from fileloft_fast.observe.board import Board
     from fileloft_fast.uploads.host.files import LockFiles
     from fileloft_fast.uploads.host.post import Post
 
@@ -118,8 +119,10 @@ class HostLocks(Locks):
     Takes *files* and *post* over. Begins on the loop that runs.
     """
 
-    def __init__(self, timeout_s: float, files: LockFiles, post: Post) -> None:
-        super().__init__(timeout_s)
+    def __init__(
+        self, timeout_s: float, files: LockFiles, post: Post, board: Board | None = None
+    ) -> None:
+        super().__init__(timeout_s, board=board)
         self.files = files
         self.post = post
         self.sweeping = Role(files, _SWEEPING)
@@ -141,6 +144,7 @@ class HostLocks(Locks):
 
     def hold(self, upload: UploadId, body: Body | None = None) -> HostHold:
         """Return a claim on *upload* to be entered."""
+        self.note(upload)
         return HostHold(self, upload, body)
 
     def is_held(self, upload: UploadId) -> bool:

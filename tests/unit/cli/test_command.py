@@ -27,7 +27,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         return 0
 
     monkeypatch.setattr(app, "serve", serve)
-    monkeypatch.setattr(command, "configure_log", lambda _level: None)
+    monkeypatch.setattr(command, "configure_log", lambda _level, **_: None)
     return calls
 
 
