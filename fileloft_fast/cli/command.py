@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
 from fileloft_fast.app.workers import Launch
-from fileloft_fast.cli import adopt
+from fileloft_fast.cli import adopt, uploads
 from fileloft_fast.cli import grant as grants
 from fileloft_fast.cli.check import check
 from fileloft_fast.cli.health import health
@@ -96,6 +96,24 @@ COMMANDS: Final = (
         "sweep",
         "delete once what has expired and what belongs to no upload",
         with_settings(lambda settings, _wanted: sweep(settings)),
+    ),
+    Command(
+        "ls",
+        "list the uploads of the data directory",
+        with_settings(uploads.ls),
+        uploads.add_ls_arguments,
+    ),
+    Command(
+        "show",
+        "print what is known of one upload of the data directory",
+        with_settings(uploads.show),
+        uploads.add_show_arguments,
+    ),
+    Command(
+        "rm",
+        "delete uploads, wherever they are kept",
+        with_settings(uploads.rm),
+        uploads.add_rm_arguments,
     ),
     Command(
         "health",

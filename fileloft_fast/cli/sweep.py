@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from fileloft_fast.app import DirectoryTakenError, opened_storage
+from fileloft_fast.cli.progress import counting
 from fileloft_fast.errors import ConfigError, FileloftError
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def sweep(settings: Settings) -> int:
 async def _sweep(settings: Settings) -> int:
     async with opened_storage(settings, wait=False) as storage:
         if settings.enable_expiration:
-            removed, seen = await storage.sweeper.sweep()
+            with counting("uploads") as on_seen:
+                removed, seen = await storage.sweeper.sweep(on_seen)
             sys.stdout.write(f"expired uploads deleted: {removed} of {seen}\n")
         else:
             sys.stdout.write("expired uploads: uploads do not expire\n")

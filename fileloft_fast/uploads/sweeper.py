@@ -87,11 +87,15 @@ class Sweeper:
             if self._turn is not None:
                 self._turn.leave()
 
-    async def sweep(self) -> tuple[int, int]:
-        """Delete every expired upload that nobody holds; return how many, of how many."""
+    async def sweep(self, on_seen: Callable[[], object] = lambda: None) -> tuple[int, int]:
+        """Delete every expired upload that nobody holds; return how many, of how many.
+
+        *on_seen* is called for each that was looked at.
+        """
         removed = seen = 0
         async for upload in self._store.names():
             seen += 1
+            on_seen()
             if await self._is_expired(upload) and await self._remove(upload):
                 removed += 1
                 self._board.add("fileloft_uploads_expired_total")

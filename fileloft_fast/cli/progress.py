@@ -1,0 +1,32 @@
+"""A bar for long work, where somebody looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def watched(items: Iterable[T], unit: str) -> Iterable[T]:
+    """Return *items*; while they are gone through, a bar on standard error counts them.
+
+    None where that is no terminal, or where what is printed goes to the same one.
+    """
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        return items
+    bar: Iterable[T] = import_module("tqdm").tqdm(items, unit=f" {unit}", leave=False)
+    return bar
+
+
+@contextmanager
+def counting(unit: str) -> Iterator[Callable[[], object]]:
+    """Yield what is to be called for each thing done; a bar counts, where there is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with import_module("tqdm").tqdm(unit=f" {unit}", leave=False) as bar:
+        yield bar.update
