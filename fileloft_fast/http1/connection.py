@@ -94,11 +94,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._state is State.SERVING:
             self._on_serving__data(data)
         elif self._state is State.IDLE:
-            if self._pending:
-                before = len(self._pending)
-                self._next_request(self._pending + data, before)
-            else:
-                self._next_request(data, 0)
+            self._next_request(self._pending + data, len(self._pending))
         elif self._state is State.SKIPPING:
             self._on_skipping__data(data)
         elif self._state is State.LINGERING:
