@@ -133,7 +133,8 @@ def _load_hooks(engine: Engine, directory: FsStore, settings: Settings) -> Hooks
     if not settings.hooks_wanted:
         return None
     publisher = directory if not settings.remote else None
-    hooks: Hooks = import_module("fileloft_fast.hooks.load").load_hooks(settings, engine, publisher)
+    load = import_module("fileloft_fast.hooks.load").load_hooks
+    hooks: Hooks = load(settings, engine, publisher, directory.board)
     return hooks
 
 

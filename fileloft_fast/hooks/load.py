@@ -14,6 +14,7 @@ from fileloft_fast.config import SyncMode
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.hooks.access import Access
 from fileloft_fast.hooks.asking import Asking
+from fileloft_fast.hooks.counted_sink import CountedSink
 from fileloft_fast.hooks.file_sink import FileSink
 from fileloft_fast.hooks.hooks import Hooks, Tools
 from fileloft_fast.hooks.outbox.outbox import Outbox
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
     from fileloft_fast.hooks.publisher import Publisher
     from fileloft_fast.hooks.sink import Sink
     from fileloft_fast.model import UploadInfo
+    from fileloft_fast.observe.board import Board
 
 
-def load_hooks(settings: Settings, engine: Engine, publisher: Publisher | None) -> Hooks:
+def load_hooks(
+    settings: Settings, engine: Engine, publisher: Publisher | None, board: Board
+) -> Hooks:
     """Return the hooks of *settings*, which are told of nothing before they are started.
 
-    On a loop that runs. Raises ConfigError.
+    Their calls are counted on *board*. On a loop that runs. Raises ConfigError.
     """
-    sinks = load_sinks(settings)
+    sinks: list[Sink] = [CountedSink(each, board) for each in load_sinks(settings)]
     forward = _names(settings.hooks_forward_headers)
     asking = Asking(sinks, retry=settings.hooks_retry, backoff_s=settings.hooks_backoff_s)
     places = places_of(settings)

@@ -33,6 +33,7 @@ from fileloft_fast.model import (
     UploadInfo,
 )
 from fileloft_fast.observe.log import fields
+from fileloft_fast.observe.request import current_request
 from fileloft_fast.tus import download
 from fileloft_fast.tus.effects import (
     Append,
@@ -128,6 +129,9 @@ class Service:
     async def _admit(self, access: Access, head: RequestHead, body: Body) -> Response:
         """Serve what the request's token allows; from here on nobody sees a token in a URL."""
         admitted = await access.admit(head)
+        request = current_request()
+        if request is not None:
+            request.subject = _owner(admitted)
         effect = plan(admitted, self._rules_for(admitted))
         access.check(admitted, effect)
         # Before the lock: who may not see an upload must not disturb who works on it either.

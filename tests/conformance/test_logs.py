@@ -10,6 +10,7 @@ import pytest
 
 from tests.deadline import eventually
 from tests.endpoint import Endpoint
+from tests.tokens import JWT_SECRET, bearer, shared
 from tests.wire import OCTETS, render_request
 
 if TYPE_CHECKING:
@@ -54,6 +55,19 @@ def test_each_request_is_one_line(told: Endpoint) -> None:
         assert line["client"].startswith("127.0.0.1:")
         assert 0 < line["seconds"] < 60
         assert line["msg"] == "request"
+
+
+def test_the_subject_of_a_token_is_told_and_the_token_is_not(fleet: Fleet) -> None:
+    settings = {"AUTH": "jwt", "JWT_SECRET": JWT_SECRET}
+    with fleet.start(LOG_FORMAT="json", ACCESS_LOG="1", **settings) as server:
+        token = shared("alice")
+        tus = Endpoint(server)
+        assert tus.post({"Upload-Length": "1", **bearer(token)}).status == 201
+        assert tus.post({"Upload-Length": "1"}).status == 401
+        made, refused = accesses(server, 2)
+        assert made["subject"] == "alice"
+        assert "subject" not in refused
+    assert not [line for line in server.log if token in line]
 
 
 def test_an_insane_request_id_is_not_taken(told: Endpoint) -> None:
