@@ -166,6 +166,14 @@ def test_sigterm_drains_every_worker(own: Endpoint) -> None:
     assert all(own.stored(upload) == b"x" * 10 for upload in uploads)
 
 
+def test_a_stop_in_the_middle_of_the_start_is_a_stop(tmp_path: Path) -> None:
+    for moment in ("slot=0", "listening address", "slot=1", "slot=3"):
+        server = Server(tmp_path, FOUR)  # it returns when the first worker listens
+        server.wait_for_log(moment)
+        assert server.stop() == 0, server.log
+        server.assert_clean_log()
+
+
 def test_a_second_sigterm_stops_at_once(tmp_path: Path) -> None:
     server = Server(tmp_path, FOUR | {"FILELOFT_ENABLE_DOWNLOAD": "1"})
     endpoint = Endpoint(server)

@@ -140,7 +140,7 @@ class Supervisor:
         worker.read_channel()
         if worker.serving or not worker.waiting:
             self._selector.unregister(worker.channel)  # the rest is read when it has ended
-        if self._up or not (worker.serving or worker.waiting):
+        if self._up or self._ending or not (worker.serving or worker.waiting):
             return
         for each in self._workers:
             if not each.running and each.due_at is None:
@@ -172,7 +172,8 @@ class Supervisor:
         worker.on_exit()
         said = fields(slot=worker.slot, pid=pid, status=code)
         if self._ending:
-            self._failed |= code != 0
+            # One that was told to stop before it could listen to that was stopped by the kernel.
+            self._failed |= code not in {0, -signal.SIGTERM}
             log.info("worker ended", extra=said)
             return
         if worker.problem and not self._up:
