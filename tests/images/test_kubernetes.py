@@ -98,14 +98,21 @@ def test_the_settings_can_be_served(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_the_ports_are_those_that_the_server_listens_on(name: str) -> None:
     settings = read_settings(environment(name))
+    assert settings.metrics_bind is not None
     ports = {each["name"]: each["containerPort"] for each in container(name)["ports"]}
-    assert ports == {"http": settings.bind[0].port}
+    assert ports == {"http": settings.bind[0].port, "metrics": settings.metrics_bind[0].port}
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_server_is_asked_for_its_health(name: str) -> None:
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container(name)[probe]["exec"]["command"] == ["fileloft-fast", "health"]
+def test_alive_and_ready_are_asked_where_metrics_are(name: str) -> None:
+    asked = {
+        probe: container(name)[probe]["httpGet"] for probe in ("livenessProbe", "startupProbe")
+    }
+    assert (
+        asked["startupProbe"] == asked["livenessProbe"] == {"path": "/healthz", "port": "metrics"}
+    )
+    ready = container(name)["readinessProbe"]["httpGet"]
+    assert ready == {"path": "/readyz", "port": "metrics"}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
