@@ -85,7 +85,9 @@ def test_what_is_copied_is_in_the_context() -> None:
 
 def test_the_context_has_all_of_the_package_and_nothing_that_was_built() -> None:
     sources = {*ROOT.glob("ext/*.p*"), *ROOT.glob("fileloft_fast/**/*.py*")}
-    wanted = {path.relative_to(ROOT).as_posix() for path in sources if path.suffix != ".pyc"}
+    # a process that was killed may have left half a file of bytecode
+    sources = {path for path in sources if path.parent.name != "__pycache__"}
+    wanted = {path.relative_to(ROOT).as_posix() for path in sources}
     assert wanted <= set(CONTEXT)
     assert [name for name in CONTEXT if name.endswith((".so", ".pyc"))] == []
     tops = {name.split("/")[0] for name in CONTEXT}
