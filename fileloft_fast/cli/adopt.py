@@ -87,7 +87,7 @@ def adopt(settings: Settings, wanted: argparse.Namespace) -> int:
     1 where something was left out. Raises ConfigError where a directory cannot be worked in.
     """
     source, into = Path(wanted.directory), Path(wanted.into or wanted.directory)
-    in_place = source.resolve() == into.resolve()
+    in_place = into.exists() and source.exists() and source.samefile(into)
     if not source.is_dir():
         raise ConfigError(f"adopt: {source} is not a directory")
     if settings.remote or (into / _SPOOL_NAME).exists():
@@ -151,7 +151,15 @@ def render_plan(plan: Plan) -> str:
         parts.append(f"{len(plan.leftovers)} files go")
     if plan.why:
         parts.append(plan.why)
-    return ": ".join((parts[0], ", ".join(parts[1:])))
+    return _printable(": ".join((parts[0], ", ".join(parts[1:]))))
+
+
+def _printable(line: str) -> str:
+    """Return *line* as a terminal can show it: names in a directory are what anybody made them."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in line
+    )
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def parse_info(contents: bytes, upload: UploadId) -> Record:
     """Return what the file says. Raises StoreError where it is not such a file."""
     try:
         return _parse(contents, upload)
-    except (msgspec.DecodeError, ValueError, WireError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError, WireError) as error:
         raise StoreError(f"{upload}.info cannot be read: {error}") from error
 
 
@@ -120,6 +120,8 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
     record = _DECODER.decode(contents)
     if record.size is not None and record.size < 0:
         raise ValueError("negative size")
+    if record.offset < 0:
+        raise ValueError("negative offset")
     concat = Concat.NONE
     if record.is_final or record.is_partial:
         concat = Concat.FINAL if record.is_final else Concat.PARTIAL

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
-
-import xxhash
 
 from fileloft_fast.errors import StoreError
 from fileloft_fast.model import UploadId
+from fileloft_fast.stores.fs.adoption.contents import check_same, digest, opened, opened_source
 from fileloft_fast.stores.fs.adoption.plan import (
     INFO,
     Plan,
@@ -21,6 +19,7 @@ from fileloft_fast.stores.fs.adoption.plan import (
     maybe_ours,
     maybe_source,
     read_info,
+    recorded_of,
 )
 from fileloft_fast.stores.fs.info_file import render_info
 
@@ -31,7 +30,9 @@ _WORKING: Final = ".adopting"
 _RANGE_BYTES: Final = 16 * 1024 * 1024  # a call to the kernel, after which progress is told
 _BUFFER_BYTES: Final = 256 * 1024
 _NO_RANGES: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
-_NO_LINKS: Final = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
+_NO_LINKS: Final = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
+)
 
 
 class Carrier:
@@ -55,21 +56,31 @@ class Carrier:
         self._moved = moved
 
     def settled(self, plan: Plan) -> Plan:
-        """Return *plan*, unless an upload of that id is in another directory's place already."""
-        if self._in_place or plan.info is None:
+        """Return *plan*, unless what has its names in the directory already forbids it.
+
+        OSError, StoreError.
+        """
+        if plan.info is None:
             return plan
-        name = plan.name
+        target = self._path / plan.name
+        held = maybe_source(target)
+        if held is None and os.path.lexists(target):
+            return left_out(plan.name, f"{target} is there, and is not a file")
+        return plan if self._in_place else self._settled_apart(plan, held)
+
+    def _settled_apart(self, plan: Plan, held: Source | None) -> Plan:
+        assert plan.info is not None
+        name, info = plan.name, self._path / f"{plan.name}{INFO}"
         try:
-            ours = maybe_ours(read_info(self._path / f"{name}{INFO}"), UploadId(name))
+            ours = maybe_ours(read_info(info).contents, UploadId(name))
         except FileNotFoundError:
+            if held is not None and held.size != plan.info.offset:
+                return left_out(name, f"{held.path} is there without .info; delete it first")
             return plan
-        held = maybe_source(self._path / name)
-        if ours is None or held is None:
+        if ours is None or held is None or plan.info.length not in {ours.info.length, None}:
             return left_out(name, f"an upload of that id is in {self._path} already")
         if held.size < plan.info.offset:
-            return left_out(
-                name, f"it has gone on since it was adopted; delete {self._path}/{name}{INFO} first"
-            )
+            return left_out(name, f"it has gone on since it was adopted; delete {info} first")
         return Plan(name=name, verdict=Verdict.KNOWN)
 
     def carry(self, plan: Plan) -> None:
@@ -99,10 +110,10 @@ class Carrier:
             if not self._maybe_link(plan, working):
                 self._copy(plan.sources, working)
             _check(working, plan)
+            working.rename(target)
         except (OSError, StoreError):
             working.unlink(missing_ok=True)  # it takes room
             raise
-        working.rename(target)
 
     def _maybe_link(self, plan: Plan, working: Path) -> bool:
         """Give the one file that holds all the bytes a second name, where that can be done.
@@ -112,12 +123,15 @@ class Carrier:
         assert plan.info is not None
         if len(plan.sources) != 1 or not (self._in_place or plan.info.complete):
             return False
+        if not (self._in_place or self._is_theirs(plan.sources[0])):
+            return False
         try:
             os.link(plan.sources[0].path, working, follow_symlinks=False)
         except OSError as error:
             if error.errno in _NO_LINKS:
                 return False
             raise
+        check_same(plan.sources[0], working.lstat())
         _sync(working)
         self._moved(plan.sources[0].size)
         return True
@@ -129,7 +143,7 @@ class Carrier:
             self._own(descriptor)
             at, newest = 0, 0
             for source in sources:
-                with _opened(source.path) as reading:
+                with opened_source(source) as reading:
                     self._append(reading, descriptor, source.size)
                     _compare(reading, descriptor, at, source)
                 at += source.size
@@ -163,19 +177,43 @@ class Carrier:
         path = self._path / f"{plan.name}{INFO}"
         new = path.with_name(path.name + ".tmp")
         if plan.keep_as:
-            with suppress(FileExistsError):
-                os.link(path, f"{path}{plan.keep_as}", follow_symlinks=False)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(new, flags, self._mode)
+            self._keep(path, path.with_name(path.name + plan.keep_as))
+        self._write(new, render_info(plan.info))
+        if self._in_place and recorded_of(path.lstat()) != plan.recorded:
+            new.unlink()
+            raise StoreError("its .info was written meanwhile: the other server still runs")
+        new.rename(path)
+        _sync(self._path)
+
+    def _keep(self, path: Path, name: Path) -> None:
+        """Give *path* a second *name*, or a copy where there are no links."""
+        try:
+            os.link(path, name, follow_symlinks=False)
+        except FileExistsError:
+            return  # of a run that was cut off
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            copy = name.with_name(f"{name.name}{_WORKING}")
+            self._write(copy, read_info(path).contents)
+            copy.rename(name)
+
+    def _write(self, path: Path, contents: bytes) -> None:
+        """Make a file, durable but for its name; what a crash left of one goes before."""
+        path.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, self._mode)
         try:
             self._own(descriptor)
             with open(descriptor, "wb", closefd=False) as file:
-                file.write(render_info(plan.info))
+                file.write(contents)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        new.rename(path)
-        _sync(self._path)
+
+    def _is_theirs(self, source: Source) -> bool:
+        """Return whether whoever has the directory has *source*, where only root could tell."""
+        return os.geteuid() != 0 or source.owner == self._path.stat().st_uid
 
     def _own(self, descriptor: int) -> None:
         """Give a file that root makes to whom the directory belongs, as who will serve it."""
@@ -185,25 +223,17 @@ class Carrier:
 
 
 def _copy_by_hand(reading: int, writing: int, size: int) -> int:
-    return os.write(writing, os.read(reading, min(size, _BUFFER_BYTES)))
+    piece = memoryview(os.read(reading, min(size, _BUFFER_BYTES)))
+    done = 0
+    while done < len(piece):  # what was read has to be written: the next read is of what follows
+        done += os.write(writing, piece[done:])
+    return done
 
 
 def _compare(reading: int, writing: int, at: int, source: Source) -> None:
     """Read both and raise StoreError where they differ: the original is deleted after this."""
-    if _hash(reading, 0, source.size) != _hash(writing, at, source.size):
+    if digest(reading, 0, source.size) != digest(writing, at, source.size):
         raise StoreError(f"the copy of {source.path} differs from it")
-
-
-def _hash(descriptor: int, at: int, size: int) -> bytes:
-    digest = xxhash.xxh3_128()
-    end = at + size
-    while at < end:
-        piece = os.pread(descriptor, min(end - at, _BUFFER_BYTES), at)
-        if not piece:
-            raise OSError(errno.ENODATA, "a file became shorter")
-        digest.update(piece)
-        at += len(piece)
-    return digest.digest()
 
 
 def _check(path: Path, plan: Plan) -> None:
@@ -223,15 +253,6 @@ def _is_same(path: Path, other: Path) -> bool:
         return False
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _sync(path: Path) -> None:
-    with _opened(path) as descriptor:
+    with opened(path) as descriptor:
         os.fsync(descriptor)

@@ -17,8 +17,11 @@ from msgspec.structs import replace
 
 from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
+from fileloft_fast.stores.fs.adoption.contents import digest_joined, opened
 from fileloft_fast.stores.fs.adoption.plan import (
     INFO,
+    OURS,
+    Info,
     Plan,
     Source,
     Verdict,
@@ -87,13 +90,14 @@ class FileloftDirectory:
         if not match_id(name):
             return left_out(name, "this server has no URL for such an id")
         upload = UploadId(name)
-        found = self._found(name)
+        read = read_info(self.path / f"{name}{INFO}")
+        found = self._found(name, read)
         try:
-            record = parse_info(read_info(self.path / f"{name}{INFO}"), upload)
+            record = parse_info(read.contents, upload)
         except StoreError:
             return left_out(name, "its .info cannot be read: not fileloft's, or cut off by a crash")
         if record.mark_at is not None:
-            return plan_ours(name, found)
+            return plan_ours(name, found) if self._in_place else left_out(name, OURS)
         if _is_held(self.path / LOCKS / f"{name}.lock"):
             return left_out(name, "a fileloft that runs holds its lock")
         metadata, why = metadata_of(record.info.metadata.pairs)
@@ -103,29 +107,29 @@ class FileloftDirectory:
                 self._base_path, partial=info.concat is Concat.PARTIAL, partials=info.partials
             )
             info = replace(info, concat_raw=raw)
-        plan = plan_fileloft(info, found, in_place=self._in_place)
+        plan = checked(plan_fileloft(info, found, in_place=self._in_place), info, found)
         if plan.verdict is Verdict.LEFT_OUT and info.concat is Concat.FINAL and info.complete:
             plan = self._plan_final(info, plan)
-        return replace(plan, why=plan.why or why)
+        return replace(plan, why=plan.why or why, recorded=read.recorded)
 
     def retire(self) -> None:
         """Take fileloft's locks away; see ``ForeignDirectory``."""
         locks = self.path / LOCKS
-        with suppress(FileNotFoundError, NotADirectoryError):
-            for lock in locks.iterdir():
-                if not _is_held(lock):
-                    lock.unlink(missing_ok=True)
-            with suppress(OSError):  # somebody has put something in meanwhile
-                locks.rmdir()
+        if not is_locks(locks):
+            return
+        for lock in locks.iterdir():
+            if _is_lock(lock) and not _is_held(lock):
+                lock.unlink(missing_ok=True)
+        with suppress(OSError):  # what is in there besides is not fileloft's
+            locks.rmdir()
 
-    def _found(self, name: str) -> Found:
+    def _found(self, name: str, read: Info) -> Found:
         parts = []
         for number in sorted(self._parts.get(name, ())):
             source = maybe_source(self.path / f"{name}_part_{number}")
             if source is not None:
                 parts.append((number, source))
-        recorded = (self.path / f"{name}{INFO}").lstat()
-        return Found(tuple(parts), maybe_source(self.path / name), recorded.st_mtime_ns)
+        return Found(tuple(parts), maybe_source(self.path / name), read.modified_ns)
 
     def _plan_final(self, info: UploadInfo, otherwise: Plan) -> Plan:
         """Put a joined upload together again, which fileloft empties when it has joined it."""
@@ -144,7 +148,8 @@ class FileloftDirectory:
         if not match_id(name):
             return None
         try:
-            return parse_info(read_info(self.path / f"{name}{INFO}"), UploadId(name)).info.length
+            read = read_info(self.path / f"{name}{INFO}")
+            return parse_info(read.contents, UploadId(name)).info.length
         except (StoreError, OSError):  # which makes it a partial upload that is not there
             return None
 
@@ -166,7 +171,7 @@ def plan_fileloft(info: UploadInfo, found: Found, *, in_place: bool) -> Plan:
         return left_out(info.id, "it was being joined when the server ended: no client knows of it")
     parts, wrong = acknowledged(info.offset, found)
     held = 0 if found.data is None else found.data.size
-    if found.data is not None and info.complete and held == info.offset and (wrong or not parts):
+    if found.data is not None and _is_joined(info, found.data, found) and (wrong or not parts):
         return _plan_finished(info, found, found.data, in_place=in_place)
     if wrong:
         return left_out(info.id, _damage(info, held) if not found.parts else wrong)
@@ -202,6 +207,12 @@ def acknowledged(offset: Offset, found: Found) -> tuple[tuple[Source, ...], str]
     return (), "bytes of which no client was told lie among its parts"
 
 
+def _is_joined(info: UploadInfo, data: Source, found: Found) -> bool:
+    """Return whether *data* is the whole upload, and the parts at most what is left of it."""
+    left = sum(part.size for _, part in found.parts)
+    return info.complete and data.size == info.offset and left <= info.offset
+
+
 def _plan_finished(info: UploadInfo, found: Found, data: Source, *, in_place: bool) -> Plan:
     leftovers = tuple(part.path for _, part in found.parts)
     if in_place:
@@ -209,18 +220,47 @@ def _plan_finished(info: UploadInfo, found: Found, data: Source, *, in_place: bo
     return Plan(name=info.id, verdict=Verdict.ADOPT, info=info, sources=(data,))
 
 
+def checked(plan: Plan, info: UploadInfo, found: Found) -> Plan:
+    """Return *plan* where what it deletes or replaces lies in what stays, too. Reads both.
+
+    Names and sizes say which bytes these ought to be; somebody's file may have the same.
+    """
+    if found.data is None or plan.verdict is Verdict.LEFT_OUT:
+        return plan
+    parts = [part for _, part in found.parts]
+    if plan.verdict is Verdict.KNOWN:  # fileloft deletes the parts it has joined, the first first
+        size = sum(part.size for part in parts)
+        at, same = info.offset - size, digest_joined(parts, 0, size)
+    elif not info.complete:  # fileloft has not begun to join them: this is of a run cut off
+        size, at = found.data.size, 0
+        same = digest_joined(plan.sources, 0, size)
+    else:
+        return plan
+    if digest_joined([found.data], at, size) != same:
+        return left_out(plan.name, f"its parts and {found.data.path} do not agree")
+    return plan
+
+
+def is_locks(path: Path) -> bool:
+    """Return whether *path* is a folder such as fileloft makes, and no link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_lock(path: Path) -> bool:
+    """Return whether *path* is what fileloft makes there: a file with nothing in it."""
+    found = maybe_source(path)
+    return found is not None and found.size == 0 and path.name.endswith(".lock")
+
+
 def _is_held(lock: Path) -> bool:
     """Return whether a process holds *lock*, which the kernel takes back when it ends."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with opened(lock) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
     return False
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from fileloft_fast.errors import StoreError, WireError
 from fileloft_fast.model import UPLOAD_ID_PATTERN, Metadata, UploadId, UploadInfo
+from fileloft_fast.stores.fs.adoption.contents import opened
 from fileloft_fast.stores.fs.info_file import Record, parse_info
 from fileloft_fast.tus.headers import parse_metadata, render_metadata
 
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INFO: Final = ".info"
+OURS: Final = "it is this server's already; what moves it is a copy of its two files"
 _LARGEST_INFO: Final = 1 << 20  # what the engine reads of one, too
+
+_AS_THEY_ARE: Final = "/-._~%!$'()*+,;=:@"  # what tusd lets a hook choose
 
 match_id: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
 
@@ -34,18 +40,24 @@ class Verdict(StrEnum):
 
 
 class Source(Struct, frozen=True):
-    """A file whose *size* bytes are the next ones of an upload."""
+    """A file whose *size* bytes are the next ones of an upload.
+
+    *place* is which file it is, device and inode, whatever comes to bear its name.
+    """
 
     path: Path
     size: int
     modified_ns: int
+    place: tuple[int, int]
+    owner: int
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What is to be done with the upload *name*, and *why* where that needs saying.
 
     Where it is adopted, its bytes are those of *sources*, in order. *leftovers* are removed when
-    that is durable, and the ``.info`` stays under its name with *keep_as* behind it.
+    that is durable, and the ``.info`` stays under its name with *keep_as* behind it. *recorded*
+    says when that was written, and where it lies: a server that runs writes another.
     """
 
     name: str
@@ -55,6 +67,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     leftovers: tuple[Path, ...] = ()
     keep_as: str = ""
+    recorded: tuple[int, int] = (0, 0)
 
 
 class ForeignDirectory(Protocol):
@@ -66,7 +79,7 @@ class ForeignDirectory(Protocol):
         """Return the uploads in it: partial ones, too, and what cannot be adopted. OSError."""
 
     def plan(self, name: str) -> Plan:
-        """Decide what becomes of *name*. Reads; changes nothing. OSError."""
+        """Decide what becomes of *name*. Reads; changes nothing. OSError, StoreError."""
 
     def retire(self) -> None:
         """Take away what only the other server needed, once every upload is adopted. OSError."""
@@ -77,10 +90,31 @@ def left_out(name: str, why: str) -> Plan:
     return Plan(name=name, verdict=Verdict.LEFT_OUT, why=why)
 
 
-def read_info(path: Path) -> bytes:
-    """Return the contents of an ``.info``. OSError."""
-    with path.open("rb") as file:
-        return file.read(_LARGEST_INFO)
+class Info(Struct, frozen=True):
+    """An ``.info`` as it lies there: what it says, who wrote it, when and where."""
+
+    contents: bytes
+    owner: int
+    modified_ns: int
+    recorded: tuple[int, int]
+
+
+def read_info(path: Path) -> Info:
+    """Read an ``.info``. OSError; StoreError where it is a link or anything else but a file."""
+    if stat.S_ISLNK(path.lstat().st_mode):
+        raise StoreError(f"{path.name} is a link")
+    with opened(path) as descriptor:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path.name} is not a file")
+        with open(descriptor, "rb", closefd=False) as file:
+            contents = file.read(_LARGEST_INFO)
+    return Info(contents, found.st_uid, found.st_mtime_ns, recorded_of(found))
+
+
+def recorded_of(found: os.stat_result) -> tuple[int, int]:
+    """Return what changes when an ``.info`` is written again."""
+    return found.st_mtime_ns, found.st_ino
 
 
 def maybe_ours(contents: bytes, upload: UploadId) -> Record | None:
@@ -100,7 +134,8 @@ def maybe_source(path: Path) -> Source | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None
-    return Source(path, found.st_size, found.st_mtime_ns)
+    place = (found.st_dev, found.st_ino)
+    return Source(path, found.st_size, found.st_mtime_ns, place, found.st_uid)
 
 
 def metadata_of(pairs: Iterable[tuple[str, bytes]]) -> tuple[Metadata, str]:
@@ -128,7 +163,8 @@ def concat_of(base_path: str, *, partial: bool, partials: Iterable[str]) -> str:
     """Return ``Upload-Concat`` again, which neither server keeps, for a server at *base_path*."""
     if partial:
         return "partial"
-    return "final;" + " ".join(base_path + name for name in partials)
+    # A hook may have chosen them, and whoever can write there: no line ends in a header.
+    return "final;" + " ".join(base_path + quote(name, safe=_AS_THEY_ARE) for name in partials)
 
 
 def rebuilt(directory: Path, info: UploadInfo, lengths: Sequence[int | None]) -> tuple[Source, ...]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from fileloft_fast.errors import StoreError
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.adoption.carry import Carrier
-from fileloft_fast.stores.fs.adoption.fileloft import LOCKS, FileloftDirectory, match_part
+from fileloft_fast.stores.fs.adoption.fileloft import LOCKS, FileloftDirectory, is_locks, match_part
 from fileloft_fast.stores.fs.adoption.plan import INFO, Plan, Verdict, left_out, read_info
 from fileloft_fast.stores.fs.adoption.tusd import maybe_tusd
 
@@ -48,7 +48,12 @@ def adopt_at_start(path: Path, base_path: str, file_mode: int) -> None:
         )
     if server != "fileloft":
         return
-    with _alone(path):
+    try:
+        turn = _open_turn(path)
+    except OSError as error:
+        log.warning("uploads of fileloft cannot be adopted now", extra=fields(error=error))
+        return
+    with _alone(turn):
         directory = FileloftDirectory(path, base_path, in_place=True, thorough=False)
         carrier = Carrier(path, in_place=True, file_mode=file_mode)
         adopted, left = 0, 0
@@ -89,6 +94,8 @@ def decide(carrier: Carrier, directory: ForeignDirectory, name: str) -> Plan:
         return Plan(name=name, verdict=Verdict.KNOWN)
     except OSError as error:
         return left_out(name, os.strerror(error.errno or 0))
+    except StoreError as error:
+        return left_out(name, str(error))
 
 
 def attempt(carrier: Carrier, plan: Plan) -> Plan:
@@ -106,7 +113,7 @@ def attempt(carrier: Carrier, plan: Plan) -> Plan:
 
 def former_server(path: Path) -> str:
     """Return whose uploads *path* holds besides ours, as far as its first names tell, or ""."""
-    if (path / LOCKS).is_dir():
+    if is_locks(path / LOCKS):
         return "fileloft"
     read = 0
     with os.scandir(path) as entries:
@@ -115,19 +122,32 @@ def former_server(path: Path) -> str:
                 return "fileloft"
             if entry.name.endswith(INFO) and read < _READ:
                 read += 1
-                if entry.is_file(follow_symlinks=False) and maybe_tusd(read_info(Path(entry.path))):
+                if _is_tusds(Path(entry.path)):
                     return "tusd"
     return ""
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other workers on the directory from adopting at the same time; they wait."""
+def _is_tusds(path: Path) -> bool:
+    """Return whether tusd wrote *path*; what cannot be read is nobody's, and stops no start."""
+    try:
+        return maybe_tusd(read_info(path).contents) is not None
+    except (OSError, StoreError):
+        return False
+
+
+def _open_turn(path: Path) -> int:
+    """Open what workers take turns by. OSError: no room, nothing may be written, or it's a file."""
     locks = path / LOCKS
     locks.mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(locks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(locks, flags)
+
+
+@contextmanager
+def _alone(turn: int) -> Iterator[None]:
+    """Keep other workers on the directory from adopting at the same time; they wait."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(turn, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        os.close(turn)

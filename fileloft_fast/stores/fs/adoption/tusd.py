@@ -7,13 +7,17 @@ id, with slashes as folders, and where the bytes are.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.adoption.plan import (
     INFO,
+    OURS,
+    Info,
     Plan,
     Source,
     Verdict,
@@ -29,7 +33,6 @@ from fileloft_fast.stores.fs.adoption.plan import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 KEPT_AS: Final = ".tusd"
 _STORE: Final = "filestore"
@@ -72,18 +75,20 @@ class TusdDirectory:
         """Decide what becomes of *name*; see ``ForeignDirectory``."""
         if not match_id(name):
             return left_out(name, "this server has no URL for such an id")
-        contents = read_info(self.path / f"{name}{INFO}")
-        record = maybe_tusd(contents)
+        read = read_info(self.path / f"{name}{INFO}")
+        record = maybe_tusd(read.contents)
         if record is None:
-            if maybe_ours(contents, UploadId(name)) is not None:
-                return Plan(name=name, verdict=Verdict.KNOWN)
-            return left_out(name, "its .info cannot be read: not tusd's, or cut off by a crash")
+            if maybe_ours(read.contents, UploadId(name)) is None:
+                return left_out(name, "its .info cannot be read: not tusd's, or cut off by a crash")
+            known = Plan(name=name, verdict=Verdict.KNOWN)
+            return known if self._in_place else left_out(name, OURS)
         path = self._data_path(name, record)
         data = maybe_source(path)
         wrong = self._obstacle(name, record)
         if data is None or wrong:
             return left_out(name, wrong or f"there is no file {path}")
-        return self._plan(name, record, data)
+        why = self._trespass(data, read) or self._taken(name, data)
+        return left_out(name, why) if why else self._plan(name, record, data, read)
 
     def _obstacle(self, name: str, record: FileInfo) -> str:
         """Say why *record* cannot be gone by, "" where it can."""
@@ -97,7 +102,25 @@ class TusdDirectory:
     def retire(self) -> None:
         """Do nothing: what tusd needed besides went with each upload; see ``ForeignDirectory``."""
 
-    def _plan(self, name: str, record: FileInfo, data: Source) -> Plan:
+    def _trespass(self, data: Source, read: Info) -> str:
+        """Say so where *data* lies outside and is of another owner than the record that names it.
+
+        Whoever may write in the directory could have any file of the machine served otherwise, with
+        the rights of who adopts.
+        """
+        inside = os.path.realpath(data.path.parent)
+        if Path(inside).is_relative_to(os.path.realpath(self.path)) or data.owner == read.owner:
+            return ""
+        return f"{data.path} is outside, and belongs to somebody else than its .info"
+
+    def _taken(self, name: str, data: Source) -> str:
+        """Say so where another file has the name that *data* would get."""
+        target = maybe_source(self.path / name) if self._in_place else None
+        if target is None or target.place == data.place or target.size == data.size:
+            return ""  # of one size: the copy of a run that was cut off
+        return f"its bytes are {data.path}, and {target.path} is another file"
+
+    def _plan(self, name: str, record: FileInfo, data: Source, read: Info) -> Plan:
         partials = tuple(record.partial_uploads or ())
         metadata, why = metadata_of(
             (key, value.encode()) for key, value in (record.meta_data or {}).items()
@@ -114,7 +137,7 @@ class TusdDirectory:
             concat=concat,
             concat_raw=raw,
             partials=tuple(map(UploadId, partials)),
-            created_at=(self.path / f"{name}{INFO}").stat().st_mtime,
+            created_at=read.modified_ns / 1e9,
         )
         plan = plan_tusd(info, data)
         if plan.verdict is Verdict.LEFT_OUT and concat is Concat.FINAL:
@@ -127,6 +150,7 @@ class TusdDirectory:
             why=plan.why or why,
             leftovers=tuple(filter(os.path.lexists, helpers)) if self._in_place else (),
             keep_as=KEPT_AS if self._in_place else "",
+            recorded=read.recorded,
         )
 
     def _plan_final(self, info: UploadInfo, otherwise: Plan) -> Plan:
@@ -145,8 +169,8 @@ class TusdDirectory:
         if not match_id(name):
             return None
         try:
-            contents = read_info(self.path / f"{name}{INFO}")
-        except OSError:  # which makes it a partial upload that is not there
+            contents = read_info(self.path / f"{name}{INFO}").contents
+        except (OSError, StoreError):  # which makes it a partial upload that is not there
             return None
         ours = maybe_ours(contents, UploadId(name))
         if ours is not None:
@@ -161,14 +185,18 @@ class TusdDirectory:
         root = storage.get("InfoPath", "").removesuffix(f"{name}{INFO}")
         if root and told.startswith(root):
             told = told.removeprefix(root)
+        elif root and told and not Path(told).is_absolute():  # beside the directory
+            told = os.path.relpath(told, root)
         return self.path / (told or name)
 
     def _holder(self, name: str) -> str:
         """Say which process holds tusd's lock: the number in it, of a process that runs."""
         path = self.path / f"{name}.lock"
         try:
-            number = int(read_info(path))
+            number = int(read_info(path).contents)
         except (FileNotFoundError, ValueError):
+            return ""
+        if number <= 0:  # which tusd passes over, too, and kill takes for many processes
             return ""
         held = f"process {number} holds its lock; if that is not tusd, delete {path}"
         try:
@@ -184,7 +212,7 @@ def maybe_tusd(contents: bytes) -> FileInfo | None:
     """Return what *contents* say where tusd wrote them, else None."""
     try:
         record = _DECODER.decode(contents)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):  # not UTF-8; nested without end
         return None
     return record if record.size >= 0 else None
 
