@@ -68,6 +68,7 @@ class FsStore:
         self._file_mode = file_mode
         self._ttl_s = ttl_s
         self._orphan_age_s = orphan_age_s
+        self._opened_at = time.time()
         self._free = 0
         self._free_at = float("-inf")
         self._created_sync = SYNC_NAME if sync is SyncMode.CHUNK else SYNC_NONE
@@ -276,7 +277,8 @@ class FsStore:
 
     async def tidy(self) -> int:
         """Delete files without an upload that nobody has touched for long; see ``Store``."""
-        return await remove_leftovers(self._path, time.time() - self._orphan_age_s)
+        older_than = time.time() - self._orphan_age_s
+        return await remove_leftovers(self._path, older_than, self._opened_at)
 
     def promised(self, info: UploadInfo) -> int:
         """Return what has to be synced before bytes that make an upload *info* are acknowledged."""

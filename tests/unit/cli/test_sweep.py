@@ -18,6 +18,7 @@ from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores import FsStore
+from fileloft_fast.stores.fs.leftovers import SINCE
 from fileloft_fast.uploads.host import LockFiles
 from fileloft_fast.uploads.host.files import place_of
 
@@ -55,13 +56,14 @@ def directory(tmp_path: Path) -> Path:
 
     asyncio.run(fill())
     (tmp_path / LEFT).write_bytes(b"x")
-    for name in (EXPIRED, LEFT):
+    (tmp_path / SINCE).touch()
+    for name in (SINCE, EXPIRED, LEFT):
         os.utime(tmp_path / name, (time.time() - DAY, time.time() - DAY))
     return tmp_path
 
 
 def names(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir() if path.name != ".locks"}
+    return {path.name for path in directory.iterdir()} - {".locks", SINCE}
 
 
 def sweep(directory: Path, **settings: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from fileloft_fast.errors import StoreError
 from fileloft_fast.stores.fs import leftovers
-from fileloft_fast.stores.fs.leftovers import Leftovers, remove_leftovers
+from fileloft_fast.stores.fs.leftovers import SINCE, Leftovers, remove_leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,11 @@ def put(root: Path, *names: str, at: float = OLD) -> None:
 
 
 def remove(root: Path) -> int:
-    return asyncio.run(remove_leftovers(str(root), LIMIT))
+    return asyncio.run(remove_leftovers(str(root), LIMIT, OLD))
 
 
 def names(root: Path) -> set[str]:
-    return {path.name for path in root.iterdir()}
+    return {path.name for path in root.iterdir()} - {SINCE}
 
 
 @pytest.mark.parametrize("name", [ID, ID + ".zst", ID + ".info.tmp", f"team-a-{ID}"])
@@ -41,6 +41,14 @@ def test_an_old_file_without_an_upload_is_removed(tmp_path: Path, name: str) -> 
     put(tmp_path, name)
     assert remove(tmp_path) == 1
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("name", [ID, ID + ".zst", ID + ".info.tmp", f"team-a-{ID}"])
+def test_what_lay_there_before_this_server_did_is_somebodys(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name, at=OLD - 1)  # as @tus/server, and tusd without its .info, name their files
+    assert remove(tmp_path) == 0
+    assert asyncio.run(remove_leftovers(str(tmp_path), LIMIT, opened_at=0)) == 0  # a later start
+    assert names(tmp_path) == {name}
 
 
 @pytest.mark.parametrize("name", [ID, ID + ".zst", ID + ".info.tmp"])
@@ -102,7 +110,7 @@ def test_a_large_directory_is_gone_through_whole(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_read_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
-        asyncio.run(remove_leftovers(str(tmp_path / "nowhere"), LIMIT))
+        asyncio.run(remove_leftovers(str(tmp_path / "nowhere"), LIMIT, OLD))
 
 
 @pytest.mark.parametrize("looked_at", [False, True])
@@ -140,7 +148,7 @@ def test_a_cancelled_look_closes_the_directory_when_its_thread_is_done(
         close(self)
 
     async def scene() -> None:
-        look = asyncio.create_task(remove_leftovers(str(tmp_path), LIMIT))
+        look = asyncio.create_task(remove_leftovers(str(tmp_path), LIMIT, OLD))
         await asyncio.to_thread(entered.wait, 10)
         look.cancel()
         asyncio.get_running_loop().call_soon(go_on.set)
