@@ -343,6 +343,8 @@ def test_names_alone_tell_which_uploads_a_start_has_to_look_at(loft: Fileloft) -
     loft.unfinished("some", [b"abc"], 9)
     directory = FileloftDirectory(loft.path, "/files/", in_place=True, thorough=False)
     assert directory.names() == ["none-yet", "some"]
+    loft.write("whole.info.tmp", b"{")  # a start that was killed before it could replace the record
+    assert directory.names() == ["none-yet", "some", "whole"]
 
 
 def test_the_locks_go_when_no_fileloft_is_left_unless_one_is_held(loft: Fileloft) -> None:

@@ -93,6 +93,23 @@ def test_a_folder_of_that_name_keeps_what_fileloft_did_not_put_in(loft: Fileloft
     }
 
 
+@pytest.mark.parametrize("call", ["open", "unlink"])
+def test_locks_that_may_not_be_touched_stop_no_start(
+    loft: Fileloft, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (loft.path / "locks" / "a.lock").touch()  # by a fileloft that ran as root
+    real = getattr(os, call)
+
+    def refuse(path: Any, *args: Any, **options: Any) -> Any:
+        if str(path).endswith(".lock"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, call, refuse)
+    start(loft.path)
+    assert (loft.path / "locks" / "a.lock").exists()
+
+
 def test_a_link_of_that_name_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "a.lock").touch()

@@ -81,9 +81,10 @@ class FileloftDirectory:
             match = match_part(name)
             if match is not None and match[1] in infos:
                 self._parts.setdefault(match[1], []).append(int(match[2]))
-        if not self._thorough:
-            infos = {name for name in infos if name in self._parts or name not in others}
-        return sorted(infos)
+        if self._thorough:
+            return sorted(infos)
+        begun = {name for name in infos if f"{name}{INFO}.tmp" in others}  # and cut off
+        return sorted({name for name in infos if name in self._parts or name not in others} | begun)
 
     def plan(self, name: str) -> Plan:
         """Decide what becomes of *name*; see ``ForeignDirectory``."""
@@ -118,8 +119,9 @@ class FileloftDirectory:
         if not is_locks(locks):
             return
         for lock in locks.iterdir():
-            if _is_lock(lock) and not _is_held(lock):
-                lock.unlink(missing_ok=True)
+            with suppress(PermissionError):  # root's, of a fileloft that ran as root
+                if _is_lock(lock) and not _is_held(lock):
+                    lock.unlink(missing_ok=True)
         with suppress(OSError):  # what is in there besides is not fileloft's
             locks.rmdir()
 
