@@ -13,6 +13,11 @@ LARGEST_FILE: Final = 400
 SOURCES: Final = ("fileloft_fast", "ext", "tests", "benchmarks", "docs", "setup.py")
 ENDINGS: Final = {".py", ".pyx", ".pxd", ".pyi"}
 EMPTY_NAMES: Final = {"utils", "util", "helpers", "helper", "common", "manager", "impl", "misc"}
+PAGES: Final = ("docs", "deploy", "README.md", "CHANGELOG.md", "Dockerfile")
+NO_SETTINGS: Final = {
+    "FILELOFT_ENABLE_H2C",  # fileloft's, which stops the start with a reason
+}
+SETTING: Final = re.compile(r"FILELOFT_[A-Z0-9_]*")
 INNER_MODULES: Final = re.compile(r"fileloft_fast\.dataplane\.\w+")
 CIMPORT: Final = re.compile(
     r"^\s*(?:from\s+(?:fileloft_fast\.dataplane)?\.?(\w+)\s+cimport|"
@@ -112,3 +117,26 @@ def repeated_codes(table: Iterable[tuple[str, str]]) -> list[str]:
     for name, code in table:
         owners.setdefault(code, []).append(name)
     return [f"{code}: {', '.join(names)}" for code, names in owners.items() if len(names) > 1]
+
+
+def unknown_settings(root: Path, variables: Iterable[str]) -> list[str]:
+    """Return what pages and examples call a setting and is none of *variables*.
+
+    A name that ends with an underscore stands for those that begin so: ``FILELOFT_S3_…``.
+    """
+    known = {*variables, *NO_SETTINGS}
+    found: list[str] = []
+    for page in (path for name in PAGES for path in texts(root / name)):
+        names = sorted(set(SETTING.findall(page.read_text())) - known)
+        found += [
+            f"{page.relative_to(root)}: {name}"
+            for name in names
+            if not name.endswith("_") or not any(variable.startswith(name) for variable in known)
+        ]
+    return found
+
+
+def texts(top: Path) -> list[Path]:
+    """Return the files at or under *top* that people read, in order."""
+    files = [top] if top.is_file() else top.rglob("*")
+    return sorted(path for path in files if path.is_file() and path.suffix not in {".py", ".pyc"})

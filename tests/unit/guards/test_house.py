@@ -17,6 +17,7 @@ from tests.unit.guards.house import (
     oversized_files,
     public_names,
     repeated_codes,
+    unknown_settings,
 )
 
 SNAPSHOT = Path(__file__).with_name("public_api.txt")
@@ -87,3 +88,20 @@ def test_every_setting_stands_on_its_page_once() -> None:
     page = tables.render_settings()
     for row in ROWS.values():
         assert page.count(f"\n| `{row.variable}`") == 1
+
+
+def test_every_setting_that_pages_and_examples_name_is_one() -> None:
+    assert unknown_settings(ROOT, (row.variable for row in ROWS.values())) == []
+
+
+def test_a_setting_that_is_none_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "guide").mkdir(parents=True)
+    (tmp_path / "docs" / "guide" / "a.md").write_text(
+        "`FILELOFT_BIND=x`, FILELOFT_S3_…, FILELOFT_BINDS, FILELOFT_XX_*, FILELOFT_ENABLE_H2C"
+    )
+    (tmp_path / "README.md").write_text("`FILELOFT_S3`")
+    assert unknown_settings(tmp_path, ["FILELOFT_BIND", "FILELOFT_S3_BUCKET"]) == [
+        "docs/guide/a.md: FILELOFT_BINDS",
+        "docs/guide/a.md: FILELOFT_XX_",
+        "README.md: FILELOFT_S3",
+    ]
