@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 import urllib.request
+from concurrent.futures import Future
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.error import HTTPError
 
 import jwt
 from msgspec import Struct
@@ -27,8 +31,10 @@ UNKNOWN_KEY_S: Final = 30.0
 _MAX_BYTES: Final = 256 * 1024
 _MAX_KEYS: Final = 100
 _FETCH_S: Final = 5.0
+_LOOK_S: Final = 10.0  # name, connection and head of the answer, which no other limit bounds
 _LEAST_RSA_BITS: Final = 2048
-_FAILED: Final = (OSError, ValueError, TypeError, RecursionError, jwt.PyJWTError)
+_NO_KEY: Final = (ValueError, TypeError, LookupError, jwt.PyJWTError)
+_FAILED: Final = (*_NO_KEY, OSError, HTTPException, RecursionError)
 
 _ALGORITHMS: Final = {
     ("RSA", ""): ("RS256", "PS256"),
@@ -51,7 +57,8 @@ def parse_keys(contents: bytes) -> tuple[Key, ...]:
 
     Raises ValueError, TypeError or PyJWTError where it is no JWKS.
     """
-    listed = json.loads(contents)["keys"] if contents.strip() else None
+    told = json.loads(contents)
+    listed = told.get("keys") if isinstance(told, dict) else None
     if not isinstance(listed, list):
         raise TypeError("keys is not a list")
     keys = [key for each in listed[:_MAX_KEYS] if (key := _maybe_key(each)) is not None]
@@ -60,7 +67,21 @@ def parse_keys(contents: bytes) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def _maybe_key(entry: dict[str, Any]) -> Key | None:
+def _maybe_key(entry: object) -> Key | None:
+    """Return the key in *entry*; one that is none must not take the others away."""
+    if not isinstance(entry, dict):
+        return None
+    if "d" in entry:  # nor may anybody who can read this file be able to sign
+        log.warning("key passed over: it is a private one", extra=fields(kid=entry.get("kid")))
+        return None
+    try:
+        return _parse_key(entry)
+    except _NO_KEY as error:
+        log.warning("key passed over", extra=fields(kid=entry.get("kid"), error=error))
+        return None
+
+
+def _parse_key(entry: dict[str, Any]) -> Key | None:
     kind, curve = str(entry.get("kty")), str(entry.get("crv", ""))
     algorithms = _ALGORITHMS.get((kind, curve if kind != "RSA" else ""), ())
     named = entry.get("alg")
@@ -90,6 +111,7 @@ class KeySet:
         self._contents = b""
         self._looked_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
+        self._reading: Future[bytes] | None = None
         self.version = 0
 
     async def start(self) -> None:
@@ -134,9 +156,9 @@ class KeySet:
 
     async def _look(self) -> None:
         self._looked_at = time.monotonic()
-        loop = asyncio.get_running_loop()
         try:
-            contents = await loop.run_in_executor(None, self._read, self._source)
+            async with asyncio.timeout(_LOOK_S):
+                contents = await self._contents_now()
             keys = parse_keys(contents)
         except _FAILED as error:
             log.warning("no keys", extra=fields(source=self._source, error=error))
@@ -145,6 +167,29 @@ class KeySet:
             self._keys, self._contents = keys, contents
             self.version += 1
             log.info("keys", extra=fields(source=self._source, keys=len(keys)))
+
+    async def _contents_now(self) -> bytes:
+        """Return what the source has. Raises what reading it does.
+
+        In a thread of its own, which nobody waits for at the end: it may never finish. There is one
+        at most.
+        """
+        if self._reading is not None and not self._reading.done():
+            raise TimeoutError("the last look has not ended")
+        self._reading = Future()
+        self._reading.set_running_or_notify_cancel()  # the thread cannot be called off
+        work = (self._reading, self._read, self._source)
+        threading.Thread(target=_settle, args=work, name="keys", daemon=True).start()
+        return await asyncio.wrap_future(self._reading)
+
+
+def _settle(done: Future[bytes], read: Callable[[str], bytes], source: str) -> None:
+    try:
+        contents = read(source)
+    except Exception as error:  # whoever waits must hear of a bug of ours, too
+        done.set_exception(error)
+    else:
+        done.set_result(contents)
 
 
 def _fetch(url: str) -> bytes:
@@ -163,13 +208,17 @@ def _fetch(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310
     deadline = time.monotonic() + _FETCH_S
     contents = b""
-    with opener.open(request, timeout=_FETCH_S) as answer:
-        while piece := answer.read1(_MAX_BYTES):
-            contents += piece
-            if len(contents) > _MAX_BYTES:
-                raise ValueError("larger than a JWKS may be")
-            if time.monotonic() > deadline:
-                raise TimeoutError("the answer takes too long")
+    try:
+        with opener.open(request, timeout=_FETCH_S) as answer:
+            while piece := answer.read1(_MAX_BYTES):
+                contents += piece
+                if len(contents) > _MAX_BYTES:
+                    raise ValueError("larger than a JWKS may be")
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the answer takes too long")
+    except HTTPError as refusal:
+        refusal.close()  # it is an answer, too, and holds its connection
+        raise
     return contents
 
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 from fileloft_fast.access import keys as module
 from fileloft_fast.access.keys import KeySet, parse_keys
 from fileloft_fast.errors import ConfigError, KeysUnavailableError
-from tests.tokens import jwk, jwks
+from tests.tokens import jwk, jwks, private_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,15 +96,44 @@ def test_the_algorithm_follows_from_the_key(
         jwk("rsa-1", use="enc"),
         jwk("ec-1", crv="P-521"),
         RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 1024).public_key(), as_dict=True),
+        {**RSAAlgorithm.to_jwk(private_key("rsa-1"), as_dict=True), "kid": "private"},
+        jwk("rsa-1", n="!"),
+        jwk("ec-2", x="AAAA"),
+        {"kty": "RSA", "e": "AQAB", "n": None},
+        {"kty": "OKP", "crv": "Ed25519"},
         {},
+        "a key",
+        None,
     ],
 )
-def test_other_keys_are_passed_over(entry: dict[str, Any]) -> None:
+def test_other_keys_are_passed_over(entry: object) -> None:
     good = jwk("ec-1")
     found = parse_keys(json.dumps({"keys": [entry, good]}).encode())
     assert [key.name for key in found] == ["ec-1"]
     with pytest.raises(ValueError, match="no key"):
         parse_keys(json.dumps({"keys": [entry]}).encode())
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"", b"{}", b"[]", b'"keys"', b'{"error": "busy"}', b'{"keys": {}}', b"[" * 100_000],
+    ids=["nothing", "no-keys", "list", "text", "error", "object", "deep"],
+)
+def test_what_is_no_set_of_keys_takes_none_away(issuer: Issuer, contents: bytes) -> None:
+    async def scene() -> None:
+        issuer.contents, good = contents, issuer.contents
+        keys = KeySet(issuer.url, refresh_s=0)
+        await keys.start()
+        with pytest.raises(KeysUnavailableError):
+            await keys.candidates({"kid": "ec-1"})
+        issuer.contents = good
+        assert await names(keys, "ec-1") == ["ec-1"]
+        issuer.contents = contents
+        assert await names(keys, "x") == []
+        assert await names(keys, "ec-1") == ["ec-1"]
+        await keys.close()
+
+    asyncio.run(scene())
 
 
 def test_a_new_key_is_found_when_a_token_names_it(issuer: Issuer) -> None:
@@ -193,6 +224,58 @@ def test_an_answer_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(module, "_FETCH_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
         asyncio.run(scene(silent.getsockname()[1]))
+
+
+def speak(server: socket.socket, pieces: Iterable[bytes], *, every_s: float) -> None:
+    """Answer one client with *pieces*, whatever it asks, until it goes."""
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.settimeout(every_s)
+        for piece in pieces:
+            client.sendall(piece)
+            with suppress(TimeoutError):
+                client.recv(65536)
+        client.shutdown(socket.SHUT_WR)
+
+
+def test_a_head_that_never_ends_holds_up_neither_start_nor_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each byte comes in time, the answer never does."""
+
+    async def scene(port: int) -> None:
+        keys = KeySet(f"http://127.0.0.1:{port}/", refresh_s=0)
+        await keys.start()
+        with pytest.raises(KeysUnavailableError):
+            await keys.candidates({"kid": "ec-1"})
+        assert sum(thread.name == "keys" for thread in threading.enumerate()) == 1
+        await keys.close()
+
+    monkeypatch.setattr(module, "_LOOK_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pieces = chain([b"HTTP/1.1 200 OK\r\nX: "], repeat(b"x", 40))
+        speaker = threading.Thread(target=speak, args=(server, pieces), kwargs={"every_s": 0.02})
+        speaker.start()
+        asyncio.run(scene(server.getsockname()[1]))
+        speaker.join()
+
+
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_what_is_no_answer_is_no_key(said: bytes) -> None:
+    async def scene(port: int) -> None:
+        keys = KeySet(f"http://127.0.0.1:{port}/", refresh_s=300)
+        await keys.start()
+        with pytest.raises(KeysUnavailableError):
+            await keys.candidates({"kid": "ec-1"})
+        await keys.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        speaker = threading.Thread(target=speak, args=(server, [said]), kwargs={"every_s": 1})
+        speaker.start()
+        asyncio.run(scene(server.getsockname()[1]))
+        speaker.join()
 
 
 def test_a_file_must_be_there_at_the_start_and_may_change(tmp_path: Path) -> None:
