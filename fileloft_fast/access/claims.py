@@ -74,8 +74,12 @@ def permit_of(
     limits = told.fileloft
     if limits.uploads is not None and told.jti is None:
         raise ValueError("a token with a number of uploads needs a jti to be counted by")
+    subject = msgspec.convert(claims.get(subject_claim), _Subject)
+    # JSON can escape half of a surrogate pair; nothing that names are written to takes it.
+    for text in (subject, told.jti or "", *limits.metadata):
+        text.encode()
     return Permit(
-        subject=msgspec.convert(claims.get(subject_claim), _Subject),
+        subject=subject,
         operations=OWN if limits.ops is None else frozenset(limits.ops),
         expires_at=told.exp + leeway_s,
         max_size=limits.max_size or 0,

@@ -64,6 +64,8 @@ def issue_grant(  # noqa: PLR0913 - the limits of a grant, each by its name
         raise ValueError(f"the secret must have at least {LEAST_SECRET_BYTES} bytes")
     if len(subject) > LONGEST_SUBJECT:
         raise ValueError(f"a subject has at most {LONGEST_SUBJECT} characters")
+    if not _is_text(subject, *(metadata or {}), *(metadata or {}).values()):
+        raise ValueError("a subject and metadata must be text that UTF-8 can write")
     if expires_in_s <= 0:
         raise ValueError("a grant must end after it begins")
     allowed = {Operation(name) for name in operations}
@@ -98,3 +100,12 @@ def issue_grant(  # noqa: PLR0913 - the limits of a grant, each by its name
     if len(token) > MAX_TOKEN_BYTES:
         raise ValueError(f"the grant is longer than the {MAX_TOKEN_BYTES} bytes that are read")
     return token
+
+
+def _is_text(*texts: str) -> bool:
+    """Return whether each is more than what Python makes of bytes that are no text."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from typing import Final
 from fileloft_fast.errors import QuotaError
 
 _KEPT: Final = 10_000  # a subject that was forgotten has its full bucket again
+_LONGEST_WAIT_S: Final = 86_400.0
 
 
 class Rates:
@@ -29,5 +30,5 @@ class Rates:
         if len(self._buckets) > _KEPT:
             self._buckets.popitem(last=False)
         if not enough:
-            wait_s = max(1, math.ceil((1 - held) / rate))
+            wait_s = max(1, math.ceil(min((1 - held) / rate, _LONGEST_WAIT_S)))
             raise QuotaError("the subject begins uploads too fast", retry_after_s=wait_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -131,3 +131,24 @@ def test_what_a_subject_may_be_called(guarded: Endpoint) -> None:
         upload = guarded.create(3, bearer(shared(subject)), b"ab")
         assert guarded.info(upload)["fast"]["subject"] == subject
         assert guarded.append(upload, 2, b"c", bearer(shared(subject))).status == 204
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "half\ud800"},
+        {"jti": "half\ud800", "fileloft": {"uploads": 1}},
+        {"fileloft": {"metadata": {"half\ud800": "x"}}},
+        {"fileloft": {"metadata": {"x": "half\ud800"}}},
+    ],
+    ids=["sub", "jti", "key", "value"],
+)
+def test_a_name_that_nothing_can_be_written_under_is_none(
+    fleet: Fleet, claims: dict[str, Any]
+) -> None:
+    """It must not fail in the accounts, where others' creations would fail with it."""
+    with fleet.start(**SETTINGS, QUOTA_UPLOADS="5") as server:
+        guarded = Endpoint(server)
+        wrong = bearer(shared("alice", **claims))
+        assert guarded.post({"Upload-Length": "1", **wrong}).status == 401
+        assert guarded.post({"Upload-Length": "1", **ALICE}).status == 201

@@ -139,3 +139,7 @@ def test_a_bucket_fills_with_time() -> None:
     with pytest.raises(QuotaError) as refused:
         rates.take("cyd", 0.1, now=200.0)
     assert refused.value.retry_after_s == 10
+    rates.take("dot", 5e-324, now=0.0)
+    with pytest.raises(QuotaError) as refused:
+        rates.take("dot", 5e-324, now=0.0)
+    assert refused.value.retry_after_s == 86_400

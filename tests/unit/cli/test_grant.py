@@ -104,6 +104,8 @@ def test_wrong_usage_is_said_so(words: list[str]) -> None:
         {"prefix": "a b"},
         {"metadata": {"k": "x" * 9000}},
         {"subject": "x" * 300},
+        {"subject": "half\ud800"},
+        {"metadata": {"k": "half\ud800"}},
     ],
 )
 def test_a_grant_must_be_one(limits: dict[str, Any]) -> None:
