@@ -38,7 +38,7 @@ _FRAMING: Final = frozenset(
 
 # Names in the data directory that uploads, their records and this server use.
 _is_own: Final = re.compile(
-    rf"{UPLOAD_ID_PATTERN}(|\.info|\.zst|\.journal|\.info\.tmp|\.tmp)|spool\.id"
+    rf"{UPLOAD_ID_PATTERN}(|\.info|\.zst|\.journal|\.info\.tmp|\.tmp)|spool\.id|access\.db.*"
 ).fullmatch
 RESERVED_FOLDERS: Final = frozenset({"chunk", "outbox"})
 

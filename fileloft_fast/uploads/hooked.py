@@ -51,11 +51,21 @@ class HookedService(Service):
 
     def _guarded(self, serve: Serve) -> Serve:
         async def guarded(head: RequestHead, effect: Effect, body: Body) -> Response:
+            await self._check_seen(head, effect)
             joins = isinstance(effect, Concatenate)
             await self._hooks.admit(head, _uploads(effect), joins=joins)
             return await serve(head, effect, body)
 
         return guarded
+
+    async def _check_seen(self, head: RequestHead, effect: Effect) -> None:
+        """Raise, as if no hook was asked, where the token may not see what *effect* is about."""
+        if self._access is None:
+            return
+        if isinstance(effect, Concatenate):
+            await self._plan_join(head, effect)
+        elif isinstance(effect, Download) and not self._access.owns(head, effect.id):
+            await self._load(head, effect.id)
 
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
         await self._check_space()

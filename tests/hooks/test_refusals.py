@@ -47,6 +47,8 @@ JSON = {"Content-Type": "application/json"}
         {"Storage": {"Path": "0123456789abcdef"}},
         {"Storage": {"Path": "outbox/x.events"}},
         {"Storage": {"Path": "spool.id"}},
+        {"Storage": {"Path": "access.db"}},
+        {"Storage": {"Path": "access.db-wal"}},
     ],
     ids=lambda change: str(change)[:48],
 )

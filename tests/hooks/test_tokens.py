@@ -26,6 +26,8 @@ def guarded(fleet: Fleet, hook_server: HookServer) -> Iterator[Endpoint]:
         HOOKS_HTTP=hook_server.url,
         HOOKS_EVENTS=EVERY_EVENT,
         HOOKS_ACCESS_TTL="60",
+        ENABLE_CONCATENATION="1",
+        ENABLE_DOWNLOAD="1",
     ) as server:
         yield Endpoint(server)
 
@@ -57,8 +59,15 @@ def test_leave_for_one_token_is_none_for_another(guarded: Endpoint, hooks: HookS
 
 
 def test_a_stranger_asks_no_hook(guarded: Endpoint, hooks: HookServer) -> None:
-    upload = guarded.create(5, bearer(grant(subject="alice")))
+    alice = bearer(grant(subject="alice", uploads=2))
+    upload = guarded.create(5, alice)
+    part = guarded.finish(b"hello", {**alice, "Upload-Concat": "partial"})
     heard = len(hooks.wait_for("pre-access"))
-    assert guarded.head(upload, bearer(grant(subject="bob"))).status == 404
+    everything = grant(subject="bob", operations=["create", "append", "inspect", "read", "delete"])
+    bob = bearer(everything)
+    for method in ("HEAD", "GET", "DELETE"):
+        assert guarded.ask(method, upload, bob).status == 404
+    assert guarded.append(upload, 0, b"hello", bob).status == 404
+    assert guarded.post({**bob, "Upload-Concat": f"final;{part}"}).status == 400
     assert guarded.head(upload).status == 401
     assert len(hooks.wait_for("pre-access")) == heard
