@@ -19,6 +19,7 @@ UNAUTHORIZED: Final = "a valid token is needed"
 _PARAMETER: Final = "token="
 # RFC 6750 section 2.1, whose token is a JWT here (RFC 7519): three parts of base64url.
 _PATTERN: Final = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+_NO_REFERRER: Final = ("Referrer-Policy", "no-referrer")
 _match_token: Final = re.compile(_PATTERN).fullmatch
 _match_bearer: Final = re.compile(rf"(?i:bearer) +({_PATTERN})").fullmatch
 _find_queries: Final = re.compile(r"\?[^ ]*")
@@ -35,9 +36,7 @@ def token_of(head: RequestHead) -> tuple[str, bool]:
     Raises UnauthorizedError for none, for two (RFC 6750 section 2), and for what is none.
     """
     field = head.headers.get("authorization")
-    values = [
-        part[len(_PARAMETER) :] for part in head.query.split("&") if part.startswith(_PARAMETER)
-    ]
+    values = _in_query(head)
     if field is not None and not values:
         match = _match_bearer(field)
         token = match[1] if match else ""
@@ -62,16 +61,28 @@ def admitted(head: RequestHead, permit: Permit | None) -> RequestHead:
     return replace(head, permit=permit, query=_without_token(head.query), headers=headers)
 
 
-def addressed(response: Response, token: str) -> Response:
-    """Return *response* with the token in its Location.
+def addressed(head: RequestHead, response: Response) -> Response:
+    """Return the answer to *head* with the token of its URL, if any, in the URL of a new upload.
 
-    Who could not set a header when the upload was made cannot set one for its bytes either.
+    Who could not set a header when the upload was made cannot set one for its bytes either. A
+    redirect leads to another server: it gets no token of ours, nor does any link in what is shown.
     """
-    own = tuple(
-        (name, f"{value}?{_PARAMETER}{token}" if name == "Location" else value)
-        for name, value in response.own
-    )
-    return replace(response, own=own)
+    tokens = _in_query(head)
+    if not tokens:
+        return response
+    own = response.own
+    if response.status == 201:
+        own = tuple(
+            (name, f"{value}?{_PARAMETER}{tokens[0]}" if name == "Location" else value)
+            for name, value in own
+        )
+    return replace(response, own=(*own, _NO_REFERRER))
+
+
+def _in_query(head: RequestHead) -> list[str]:
+    return [
+        part[len(_PARAMETER) :] for part in head.query.split("&") if part.startswith(_PARAMETER)
+    ]
 
 
 def _without_token(query: str) -> str:

@@ -128,14 +128,10 @@ class Access:
             raise UploadNotFoundError("no such upload")
 
     def addressed(self, head: RequestHead, response: Response) -> Response:
-        """Return the answer to *head*, as it came, with its token in the Location where it had one.
-
-        A redirect leads to another server: it gets no token of ours.
-        """
-        if response.status != 201 or not head.query:
+        """Return the answer to *head*, as it came, with its token where its client needs it."""
+        if not head.query or head.method == "OPTIONS":
             return response
-        token, by_query = token_of(head)
-        return addressed(response, token) if by_query else response
+        return addressed(head, response)
 
     # -- whose ----------------------------------------------------------------------------------
 

@@ -200,7 +200,11 @@ def test_a_client_without_headers_goes_on_by_its_location(guarded: Endpoint) -> 
     final = guarded.ask("POST", target, {"Upload-Concat": f"final;{' '.join(urls)}"})
     assert final.status == 201
     url = urlsplit(final["Location"])
-    assert guarded.ask("GET", f"{url.path}?{url.query}").body == b"abcdef"
+    shown = guarded.ask("GET", f"{url.path}?{url.query}")
+    assert shown.body == b"abcdef"
+    assert shown["Referrer-Policy"] == "no-referrer", "a link in it must not carry the token away"
+    asked = guarded.ask("OPTIONS", f"{url.path}?{url.query}&{url.query}")
+    assert (asked.status, "Referrer-Policy" in asked) == (204, False)
     told = guarded.head(f"{url.path}?{url.query}")
     assert "token" not in told["Upload-Concat"]
     assert b"token" not in guarded.info_file(url.path).read_bytes()

@@ -38,3 +38,5 @@ def test_an_upload_is_its_certificates(tmp_path: Path) -> None:
         assert seen_by(server, bob).post({"Upload-Length": "1"}).status == 201
         assert seen_by(server, alice).head(upload, bearer(grant())).status == 401
         assert seen_by(server, alice).append(upload, 5, b"world").status == 204
+        answer = seen_by(server, alice).ask("POST", "/files/?x=1", {"Upload-Length": "1"})
+        assert (answer.status, "?" in answer["Location"]) == (201, False)
