@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import queue
 import sqlite3
 import threading
@@ -69,6 +70,7 @@ class Database:
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._file: tuple[int, int] | None = None  # which file the name stood for
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -108,25 +110,48 @@ class Database:
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
-        while (job := self._jobs.get()) is not None:
+        ending = False
+        while not ending and (job := self._jobs.get()) is not None:
             jobs = [job]
-            ending = False
-            with contextlib.suppress(queue.Empty):
-                while len(jobs) < _BATCH and not ending:
-                    more = self._jobs.get_nowait()
-                    ending = more is None
-                    jobs += [] if more is None else [more]
+            ending = self._add_waiting(jobs, _BATCH)
             try:
-                connection = connection or self._opened()
+                connection = self._current(connection)
                 results = _transact(connection, jobs)
             except Exception as error:  # whoever waits must hear of a bug of ours, too
-                log.exception("accounts failed", extra=fields(file=self._path, error=error))
+                seen = error if not isinstance(error, sqlite3.Error) else None
+                said = fields(file=self._path, error=error)
+                log.exception("accounts failed", extra=said, exc_info=seen)
+                _close(connection)
+                connection = None
+                # Whoever came while this one was waited for must not wait as long again, and more
+                # than can be done in that time must not pile up.
+                ending = ending or self._add_waiting(jobs, math.inf)
                 results = [AccountsError("the accounts cannot be written")] * len(jobs)
             self._loop.call_soon_threadsafe(_resolve, jobs, results)
-            if ending:
-                break
-        if connection is not None:
-            connection.close()
+        _close(connection)
+
+    def _add_waiting(self, jobs: list[_Job], most: float) -> bool:
+        """Add what is asked for by now to *jobs*, up to *most*; return whether this is the end."""
+        with contextlib.suppress(queue.Empty):
+            while len(jobs) < most:
+                job = self._jobs.get_nowait()
+                if job is None:
+                    return True
+                jobs.append(job)
+        return False
+
+    def _current(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        """Return a connection to the file that has the name now.
+
+        An operator may have taken the former one away. Other processes, and this one after a
+        restart, count in the one that is there.
+        """
+        if connection is not None and _identity(self._path) == self._file:
+            return connection
+        _close(connection)
+        connection = self._opened()
+        self._file = _identity(self._path)
+        return connection
 
     def _opened(self) -> sqlite3.Connection:
         """Open the file; processes that start together make it one after the other."""
@@ -150,6 +175,20 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _close(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from another one of its name; None where none is."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fileloft_fast.access import database
 from fileloft_fast.access.accounts import Accounts
+from fileloft_fast.access.database import _BATCH
 from fileloft_fast.access.rate import Rates
 from fileloft_fast.errors import AccountsError, ForbiddenError, QuotaError
 from fileloft_fast.model import Offset, Operation, Permit, Quota, UploadId, UploadInfo
@@ -122,6 +125,58 @@ def test_what_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
         with pytest.raises(AccountsError):
             await broken.reserve(permit(), upload("a"))
         await broken.close()
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_is_locked_holds_nobody_up_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while it is waited for hears of it with those who came before."""
+
+    async def scene() -> None:
+        path = tmp_path / "access.db"
+        accounts = Accounts(path)
+        assert await accounts.begin_audit(60)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        made = [accounts.reserve(permit(), upload(f"u{n}")) for n in range(5 * _BATCH)]
+        results = await asyncio.gather(*made, return_exceptions=True)
+        assert {type(each) for each in results} == {AccountsError}
+        assert time.monotonic() - begun < 3
+        other.execute("COMMIT")
+        other.close()
+        await accounts.reserve(permit(), upload("a"))
+        await accounts.close()
+        assert totals(path) == [("ann", 10, 1)]
+
+    monkeypatch.setattr(database, "_BUSY_S", 1.0)
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("damage", [b"not a database" * 1000, None], ids=["broken", "removed"])
+def test_a_file_that_is_taken_away_is_made_anew(tmp_path: Path, damage: bytes | None) -> None:
+    """While the server runs: what it wrote into a file without a name would be lost."""
+
+    async def scene() -> None:
+        path = tmp_path / "access.db"
+        files = [path, tmp_path / "access.db-wal", tmp_path / "access.db-shm"]
+        accounts = Accounts(path)
+        await accounts.reserve(permit(), upload("a"))
+        if damage is not None:
+            for file in files:
+                file.write_bytes(damage)
+            with pytest.raises(AccountsError):
+                await accounts.reserve(permit(), upload("b"))
+        for file in files:
+            file.unlink(missing_ok=True)
+        await accounts.reserve(permit(), upload("c", 7))
+        other = Accounts(path)
+        await other.reserve(permit(), upload("d", 1))
+        await other.close()
+        await accounts.close()
+        assert totals(path) == [("ann", 8, 2)]
 
     asyncio.run(scene())
 
