@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fileloft_fast.access.database import Database
 from fileloft_fast.errors import ForbiddenError, QuotaError, TooLargeError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
     from pathlib import Path
 
     from fileloft_fast.model import Permit, Quota, UploadId, UploadInfo
@@ -37,13 +38,13 @@ class Accounts:
         """Close the file."""
         await self._database.close()
 
-    async def reserve(self, permit: Permit, info: UploadInfo) -> None:
-        """Count *info* as made, before it is.
+    async def reserve(self, permit: Permit, info: UploadInfo, *, sized: bool = True) -> None:
+        """Count *info* as made, before it is; what it takes only where it is *sized*.
 
         Raises ForbiddenError where the token has made all its uploads, QuotaError, and
         TooLargeError where no waiting would help.
         """
-        await self._database.run(lambda connection: _reserve(connection, permit, info))
+        await self._database.run(lambda connection: _reserve(connection, permit, info, sized=sized))
 
     def cancel(self, permit: Permit, info: UploadInfo) -> None:
         """Take back what was reserved for an upload that nothing came of."""
@@ -72,10 +73,21 @@ class Accounts:
         now = time.time()
         return await self._database.run(lambda connection: _begin_audit(connection, now, every_s))
 
-    async def correct(self, infos: Iterable[UploadInfo]) -> None:
-        """Write down how uploads are; their owners' accounts follow."""
-        rows = [_row(info, time.time()) for info in infos]
-        await self._database.run(lambda connection: _correct(connection, rows))
+    async def correct(self, seen: Sequence[Seen]) -> list[UploadId]:
+        """Write down how uploads were; return those that were not known.
+
+        What was written since one was looked at counts more.
+        """
+        rows = [_seen_row(*each) for each in seen]
+        return await self._database.run(lambda connection: _correct(connection, rows))
+
+    async def names(self) -> AsyncIterator[UploadId]:
+        """Yield every upload that is written down."""
+        last = ""
+        while page := await self._database.run(partial(_page, after=last)):
+            for upload in page:
+                yield upload
+            last = page[-1]
 
     async def end_audit(self, begun_at: float) -> None:
         """Forget uploads that an audit from *begun_at* on has not seen, and grants that ended."""
@@ -83,6 +95,11 @@ class Accounts:
 
 
 _Row = tuple[str, str, int, int, float]
+_SeenRow = tuple["UploadId", "_Row | None", float]
+Seen: TypeAlias = "tuple[UploadId, UploadInfo | None, float]"
+"""An upload, how it was, and when; None where that could not be told."""
+
+_PAGE: Final = 1000
 _INSERT: Final = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?)"
 
 
@@ -92,13 +109,20 @@ def _row(info: UploadInfo, now: float) -> _Row:
     return info.id, info.owner, size, 0 if info.complete else 1, now
 
 
-def _reserve(connection: sqlite3.Connection, permit: Permit, info: UploadInfo) -> None:
+def _seen_row(upload: UploadId, info: UploadInfo | None, looked_at: float) -> _SeenRow:
+    return upload, None if info is None else _row(info, looked_at), looked_at
+
+
+def _reserve(
+    connection: sqlite3.Connection, permit: Permit, info: UploadInfo, *, sized: bool
+) -> None:
     now = time.time()
     row = _row(info, now)
     _check_quota(connection, permit.quota, info.owner, row[2], running=row[3])
     if permit.uploads:
         _use(connection, permit)
-    _put(connection, row)
+    if sized:
+        _put(connection, row)
 
 
 def _use(connection: sqlite3.Connection, permit: Permit) -> None:
@@ -178,9 +202,30 @@ def _begin_audit(connection: sqlite3.Connection, now: float, every_s: float) -> 
     return begun is not None
 
 
-def _correct(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
-    for row in rows:
-        _put(connection, row)
+def _correct(connection: sqlite3.Connection, seen: Sequence[_SeenRow]) -> list[UploadId]:
+    new = []
+    for upload, row, looked_at in seen:
+        known = connection.execute(
+            "SELECT written_at FROM uploads WHERE id = ?", (upload,)
+        ).fetchone()
+        if row is None:
+            connection.execute(
+                "UPDATE uploads SET written_at = ? WHERE id = ? AND written_at < ?",
+                (looked_at, upload, looked_at),
+            )
+        elif known is None:
+            _put(connection, row)
+            new.append(upload)
+        elif known[0] <= looked_at:
+            _put(connection, row)
+    return new
+
+
+def _page(connection: sqlite3.Connection, *, after: str) -> list[UploadId]:
+    found = connection.execute(
+        "SELECT id FROM uploads WHERE id > ? ORDER BY id LIMIT ?", (after, _PAGE)
+    )
+    return [row[0] for row in found]
 
 
 def _end_audit(connection: sqlite3.Connection, begun_at: float) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fileloft_fast.access.audit import Audit
 from fileloft_fast.access.bearer import UNAUTHORIZED, addressed, admitted, has_token, token_of
 from fileloft_fast.access.claims import OWN
 from fileloft_fast.errors import (
     FileloftError,
     ForbiddenError,
-    StoreError,
     TooLargeError,
     UnauthorizedError,
     UploadNotFoundError,
@@ -53,8 +52,6 @@ _NEEDED: Final[Mapping[type[Effect], Operation]] = {
 """What each effect needs; OPTIONS, by which a browser asks before it sends a token, needs none."""
 
 _KEPT: Final = 10_000
-_BATCH: Final = 200
-_PAUSE_S: Final = 0.05  # after each batch: requests come first
 
 
 class Verifier(Protocol):
@@ -165,7 +162,7 @@ class Access:
             self._rates.take(permit.subject, permit.quota.rate)
         counts = bool(permit.uploads) or self._counts(permit)
         if counts:
-            await self._accounts.reserve(permit, info)
+            await self._accounts.reserve(permit, info, sized=self._counts(permit))
         try:
             yield
         except FileloftError as error:
@@ -207,26 +204,22 @@ class Access:
         if self._accounts.used:
             self._accounts.release(upload)
 
-    async def audit(self, store: AnyStore, every_s: float) -> None:
+    async def audit(
+        self, store: AnyStore, is_held: Callable[[UploadId], bool], every_s: float
+    ) -> None:
         """Go through all uploads and put the accounts right, where no other process does.
 
         What crashes left, what another replica or another program did, what was made before there
-        were quotas: all of it is counted from then on.
+        were quotas: all of it is counted from then on. Where only tokens speak of quotas, it is the
+        uploads that were counted. Raises AccountsError, RemoteUnavailableError.
         """
         begun_at = time.time()
-        if not self._counts_all or not await self._accounts.begin_audit(every_s):
+        if not (self._counts_all or self._accounts.used):
             return
-        infos: list[UploadInfo] = []
-        async for upload in store.names():
-            try:
-                infos.append((await store.load(upload)).info)
-            except (UploadNotFoundError, StoreError):  # gone, or not to be read: the sweep says it
-                continue
-            if len(infos) == _BATCH:
-                await self._accounts.correct(info for info in infos if info.owner)
-                infos.clear()
-                await asyncio.sleep(_PAUSE_S)
-        await self._accounts.correct(info for info in infos if info.owner)
+        if not await self._accounts.begin_audit(every_s):
+            return
+        names = store.names() if self._counts_all else self._accounts.names()
+        await Audit(self._accounts, store, is_held).run(names)
         await self._accounts.end_audit(begun_at)
 
     async def start(self) -> None:

@@ -117,7 +117,7 @@ class Sweeper:
 
     async def _audit(self) -> None:
         if self._access is not None:
-            await self._access.audit(self._store, _AUDIT_S)
+            await self._access.audit(self._store, self._locks.is_held, _AUDIT_S)
 
     async def _is_expired(self, upload: UploadId) -> bool:
         try:

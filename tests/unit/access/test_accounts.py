@@ -100,8 +100,9 @@ def test_an_audit_is_one_process_work_and_forgets_what_is_gone(tmp_path: Path) -
         assert await accounts.begin_audit(60)
         assert not await other.begin_audit(60)
         assert await other.begin_audit(0)
-        await accounts.correct([upload("a"), upload("b", 5)])
-        await accounts.correct([upload("b", 7)])
+        now = time.time()
+        await accounts.correct([(name, upload(name, 5), now) for name in map(UploadId, "ab")])
+        assert await accounts.correct([(UploadId("b"), upload("b", 12), now + 1)]) == []
         await accounts.end_audit(0)
         assert totals(path) == [("ann", 17, 2)]
         await accounts.end_audit(5e9)
