@@ -72,9 +72,12 @@ def test_nobody_sees_a_token_of_a_url_after_the_guard() -> None:
     assert seen.headers["upload-concat"] == "final;/files/a /files/b"
     assert token not in repr(seen)
     created = Response(201, (("Location", "/files/x"),))
-    assert access.addressed(request, created).own == (("Location", f"/files/x?token={token}"),)
+    no_referrer = ("Referrer-Policy", "no-referrer")
+    location = ("Location", f"/files/x?token={token}")
+    assert access.addressed(request, created).own == (location, no_referrer)
     elsewhere = Response(302, (("Location", "https://bucket.example/x"),))
-    assert access.addressed(request, elsewhere) == elsewhere
+    assert access.addressed(request, elsewhere).own == (*elsewhere.own, no_referrer)
+    assert access.addressed(head(bearer(token), "a=b"), created) == created
 
 
 def test_the_smaller_size_counts() -> None:
