@@ -64,6 +64,11 @@ class Accounts:
         row = _row(info, time.time())
         self._database.post(lambda connection: _settle(connection, row))
 
+    def recount(self, info: UploadInfo) -> None:
+        """Write *info* down as it is now, known or not."""
+        row = _row(info, time.time())
+        self._database.post(lambda connection: _put(connection, row))
+
     def release(self, upload: UploadId) -> None:
         """Give back what a removed upload had."""
         self._database.post(lambda connection: _release(connection, upload))

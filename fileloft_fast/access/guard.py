@@ -198,6 +198,11 @@ class Access:
         if (info.complete or info.length is None) and self._accounts.used:
             self._accounts.settle(info)
 
+    def recount(self, info: UploadInfo) -> None:
+        """Count an upload as it is, also where it is not written down."""
+        if info.owner and self._accounts.used:
+            self._accounts.recount(info)
+
     def release(self, upload: UploadId) -> None:
         """Give back what an upload had that is gone."""
         self._owners.pop(upload, None)

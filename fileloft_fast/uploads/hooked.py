@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Self
 
 from msgspec.structs import replace
 
 from fileloft_fast.config import HookEvent
-from fileloft_fast.errors import UploadExistsError, UploadStoppedError
+from fileloft_fast.errors import FileloftError, UploadExistsError, UploadStoppedError
 from fileloft_fast.hooks.hooks import NO_CHANGE
 from fileloft_fast.hooks.verdict import merge
 from fileloft_fast.tus.effects import (
@@ -78,6 +79,30 @@ class HookedService(Service):
             made = await self._make_counted(head, info, wanted, body)
             last = await self._settle(head, expecting, made)
         return self._answers.changed(self._answers.created(head, made), merge((change, last)))
+
+    async def _make_counted(
+        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
+    ) -> UploadInfo:
+        try:
+            return await super()._make_counted(head, info, wanted, body)
+        except UploadExistsError:
+            await self._count_again(info.id)
+            raise
+
+    async def _join_counted(
+        self, head: RequestHead, info: UploadInfo, parts: list[Found]
+    ) -> UploadInfo:
+        try:
+            return await super()._join_counted(head, info, parts)
+        except UploadExistsError:
+            await self._count_again(info.id)
+            raise
+
+    async def _count_again(self, upload: UploadId) -> None:
+        """Count the upload that has the id a hook chose: it was taken for the refused one."""
+        if self._access is not None:
+            with contextlib.suppress(FileloftError):  # the next audit makes up for it
+                self._access.recount((await self._store.load(upload)).info)
 
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         async with self._locks.hold(wanted.id, body) as hold:

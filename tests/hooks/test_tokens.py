@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -71,3 +72,33 @@ def test_a_stranger_asks_no_hook(guarded: Endpoint, hooks: HookServer) -> None:
     assert guarded.post({**bob, "Upload-Concat": f"final;{part}"}).status == 400
     assert guarded.head(upload).status == 401
     assert len(hooks.wait_for("pre-access")) == heard
+
+
+def test_an_id_that_two_want_is_counted_for_who_has_it(
+    fleet: Fleet, hook_server: HookServer, hooks: HookServer
+) -> None:
+    """Both were asked about while there was none; the refused one takes nobody's bytes back."""
+    settings = {"AUTH": "grant", "GRANT_SECRET": tokens.GRANT_SECRET, "QUOTA_BYTES": "2000"}
+    with fleet.start(**settings, HOOKS_HTTP=hook_server.url, HOOKS_EVENTS="pre-create") as server:
+        guarded = Endpoint(server)
+        both = threading.Barrier(2)
+
+        def choose(_: object) -> dict[str, object]:
+            both.wait(10)
+            return {"ChangeFileInfo": {"ID": "chosen"}}
+
+        hooks.answers["pre-create"] = choose
+        alice = bearer(grant(subject="alice", uploads=9))
+        statuses: list[int] = []
+
+        def create() -> None:
+            statuses.append(guarded.post({"Upload-Length": "600", **alice}).status)
+
+        threads = [threading.Thread(target=create) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [201, 409]
+        hooks.answers.clear()
+        assert guarded.post({"Upload-Length": "1500", **alice}).status == 429

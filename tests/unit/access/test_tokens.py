@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fileloft_fast.access import tokens as module
@@ -134,6 +134,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work may run
 @given(
     st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk"]), json_values),
     st.dictionaries(
