@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -79,10 +79,12 @@ async def opened_storage(
         engine = Engine(asyncio.get_running_loop())
         directory = _open_directory(engine, settings, slot, board)
         ending.callback(directory.close)
+        # Closed after the engine: whoever has an upload next must not meet its last jobs there.
+        giving_up = ending.enter_context(ExitStack())
         ending.callback(engine.close)  # before the directory that its last jobs work in
         shared = open_host_locks(settings, board)
         if shared is not None:
-            ending.callback(shared.close)
+            giving_up.callback(shared.close)
         # What runs may run on for a while in a process that was told to go, and is ended then.
         patience_s = 2 * settings.shutdown_timeout_s + 1 if wait else 0
         await own(directory, patience_s, alone=shared is None, on_wait=on_wait)

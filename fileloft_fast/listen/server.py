@@ -68,6 +68,7 @@ class Server:
         rest. A connection that is kept open is not closed in the face of its next request.
         """
         self._stop_accepting()
+        await asyncio.sleep(0)  # uvloop tells of what it has accepted a turn later
         self._site.finish()
         waits = [asyncio.ensure_future(each.wait()) for each in (self._site.emptied, at_once)]
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
