@@ -128,10 +128,15 @@ class MainEnding(Ending):
         if self.at_once.is_set():
             log.warning("stopping at once")
             os._exit(128 + number)
+        if self._successor is not None:
+            self._successor.stop()
         self.stop()
 
     def _upgrade(self) -> None:
-        ready = self._sockets and not self.asked.is_set() and self._successor is None
+        if self._successor is not None:
+            log.warning("upgrading already", extra=fields(successor=self._successor.pid))
+            return
+        ready = self._sockets and not self.asked.is_set()
         if not ready or not self._launch.may_upgrade():
             return
         try:
@@ -146,11 +151,15 @@ class MainEnding(Ending):
         successor, self._successor = self._successor, None
         assert successor is not None
         self._loop.remove_reader(successor.pipe)
-        if successor.is_serving():
+        serves = successor.is_serving()
+        successor.close()
+        if not serves:
+            os.waitpid(successor.pid, 0)
+        if not self.gently:  # both were told to stop
+            return
+        if serves:
             log.info("upgraded", extra=fields(successor=successor.pid))
             self._notifier.main_process(successor.pid)
             self.go_gently()
         else:
-            os.waitpid(successor.pid, 0)
             log.error("upgrade failed: going on", extra=fields(successor=successor.pid))
-        successor.close()

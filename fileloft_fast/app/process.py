@@ -7,8 +7,9 @@ import logging
 import resource
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -22,6 +23,7 @@ from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.app.workers import Launch, Supervisor
 from fileloft_fast.app.workers.boards import SharedBoards
 from fileloft_fast.app.workers.slots import open_slots
+from fileloft_fast.app.workers.supervisor import MARGIN_S
 from fileloft_fast.errors import ShuttingDownError
 from fileloft_fast.listen import Notifier, Server, close_sockets, open_desk_sockets
 from fileloft_fast.observe.log import fields
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
     from fileloft_fast.app.ending import Ending
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.config import Settings
-    from fileloft_fast.observe.board import Board
 
 log = logging.getLogger(__name__)
 
 _DESCRIPTORS_EACH: Final = 3  # socket, its duplicate for the engine, file
 _DESCRIPTORS_KEPT: Final = 64
+_LAST_WORK_S: Final = 10.0  # what a process that ends by itself may do after its drain
 _DESCRIPTORS_A_PART: Final = 16  # a part that leaves, the small requests beside it, their files
 
 
@@ -61,9 +63,15 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
     boards = SharedBoards(settings.workers)
 
     def work(slot: int, channel: socket.socket) -> int:
-        doors = Doors(slots[slot], desk)
-        serving = _serve_worker(_share(settings), slot, doors, channel, boards.of(slot))
-        return uvloop.run(serving)
+        share = _share(settings)
+        opening = partial(
+            opened_storage,
+            share,
+            slot=slot,
+            patience_s=_patience_s(settings, launch),
+            board=boards.of(slot),
+        )
+        return uvloop.run(_serve_worker(share, opening, Doors(slots[slot], desk), channel))
 
     with closing(Notifier(settings)) as notifier:
         supervisor = Supervisor(
@@ -84,10 +92,14 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
 
 async def _serve_alone(settings: Settings, launch: Launch) -> int:
     """Be the only process, or the successor of one."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to dump
+    for number in (signal.SIGUSR1, signal.SIGHUP):  # until there is something to dump, to renew
+        signal.signal(number, signal.SIG_IGN)
     with closing(Notifier(settings)) as notifier:
         ending = MainEnding(launch, notifier)
-        async with opened_storage(settings, on_wait=launch.announce) as storage, orphans_reaped():
+        opening = opened_storage(
+            settings, patience_s=_patience_s(settings, launch), on_wait=launch.announce
+        )
+        async with opening as storage, orphans_reaped():
             await adopt_uploads(settings)
             (sockets,) = open_slots(settings, launch)
             doors = Doors(sockets, open_desk_sockets(settings))
@@ -97,12 +109,14 @@ async def _serve_alone(settings: Settings, launch: Launch) -> int:
 
 
 async def _serve_worker(
-    settings: Settings, slot: int, doors: Doors, channel: socket.socket, board: Board
+    settings: Settings,
+    opening: Callable[..., AbstractAsyncContextManager[Storage]],
+    doors: Doors,
+    channel: socket.socket,
 ) -> int:
     """Be one of several workers."""
     ending = WorkerEnding(channel)
-    opening = opened_storage(settings, slot=slot, on_wait=ending.waiting, board=board)
-    async with opening as storage:
+    async with opening(on_wait=ending.waiting) as storage:
         await adopt_uploads(settings)
         await _serve_until(ending, settings, storage, doors, ending.serving)
     return 0
@@ -133,6 +147,15 @@ async def _serve_until(
         await server.drain(settings.shutdown_timeout_s, storage.halt)
         await asyncio.wait([sweeping])
     close_sockets(doors.desk)
+
+
+def _patience_s(settings: Settings, launch: Launch) -> float:
+    """Return how long to wait for a process that is about to give the data directory up."""
+    # What runs may run on for a while in a process that was told to go, and is ended then.
+    patience_s = 2 * settings.shutdown_timeout_s + 1
+    # Who follows another has told it to go: nobody would serve if it gave up before a worker that
+    # hangs is killed there.
+    return patience_s + MARGIN_S + _LAST_WORK_S if launch.slots else patience_s
 
 
 def _share(settings: Settings) -> Settings:

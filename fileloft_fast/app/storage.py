@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from fileloft_fast.access import Access, load_access
+from fileloft_fast.app.fitness import check_fitness
 from fileloft_fast.app.sharing import open_host_locks, own
 from fileloft_fast.config import AckMode, LockMode, SyncMode
 from fileloft_fast.dataplane import Engine
@@ -64,16 +65,21 @@ async def opened_storage(
     settings: Settings,
     *,
     slot: int = 0,
-    wait: bool = True,
-    on_wait: Callable[[], None] = lambda: None,
+    patience_s: float = 0.0,
+    on_wait: Callable[[], object] = lambda: None,
     board: Board | None = None,
 ) -> AsyncIterator[Storage]:
     """Open everything that *settings* name, recovered and at work; close it in order.
 
-    *slot* is the worker's, of several. *wait* for a process that is stopping to give the data
-    directory up, after *on_wait*. An object store or a Redis that does not answer is no error. What
+    *slot* is the worker's, of several. A process that is stopping is waited for, after *on_wait*,
+    to give the data directory up. An object store or a Redis that does not answer is no error. What
     is measured goes to *board*. Raises ConfigError.
     """
+
+    def wait() -> None:
+        check_fitness(settings)  # who goes on our word must not find that we cannot serve
+        on_wait()
+
     board = Board() if board is None else board
     async with AsyncExitStack() as ending:
         engine = Engine(asyncio.get_running_loop())
@@ -85,9 +91,7 @@ async def opened_storage(
         shared = open_host_locks(settings, board)
         if shared is not None:
             giving_up.callback(shared.close)
-        # What runs may run on for a while in a process that was told to go, and is ended then.
-        patience_s = 2 * settings.shutdown_timeout_s + 1 if wait else 0
-        await own(directory, patience_s, alone=shared is None, on_wait=on_wait)
+        await own(directory, patience_s, alone=shared is None, on_wait=wait)
         await asyncio.get_running_loop().run_in_executor(None, _check_spool, settings)
         store: AnyStore = directory
         halt: Callable[[], Awaitable[None]] | None = None

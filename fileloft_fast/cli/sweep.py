@@ -32,7 +32,7 @@ def sweep(settings: Settings) -> int:
 
 
 async def _sweep(settings: Settings) -> int:
-    async with opened_storage(settings, wait=False) as storage:
+    async with opened_storage(settings) as storage:
         if settings.enable_expiration:
             with counting("uploads") as on_seen:
                 removed, seen = await storage.sweeper.sweep(on_seen)

@@ -106,7 +106,7 @@ def rm(settings: Settings, wanted: argparse.Namespace) -> int:
 
 async def _rm(settings: Settings, uploads: list[UploadId], force: bool) -> int:  # noqa: FBT001 - named by the caller's switch
     status = 0
-    async with opened_storage(settings, wait=False) as storage:
+    async with opened_storage(settings) as storage:
         for upload in watched(uploads, "uploads"):
             problem = await _remove(storage, upload, force=force)
             if problem:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +21,6 @@ from tests.server import Server
 from tests.wire import Wire, render_request
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Fleet
 
 
@@ -111,6 +111,29 @@ def test_a_server_waits_for_one_that_shares_no_locks_and_is_about_to_end(tmp_pat
             starting.result(timeout=1.0)
     with starting.result():
         pass
+
+
+def test_a_hang_up_before_it_serves_does_not_end_it(tmp_path: Path) -> None:
+    """Whoever renews certificates may come while a server waits, or adopts many uploads."""
+    noted = tmp_path / "pid"
+    data = tmp_path / "data"
+    data.mkdir()
+    wrapper = ("sh", "-c", f'echo $$ >{noted}; exec "$@"', "sh")
+    with ThreadPoolExecutor() as pool, owned(data):
+        starting = pool.submit(Server, data, wrapper=wrapper)
+        pid = eventually(lambda: noted.exists() and int(noted.read_text() or 0))
+        eventually(lambda: ignores(pid, signal.SIGHUP))
+        os.kill(pid, signal.SIGHUP)
+    with starting.result():
+        pass
+
+
+def ignores(pid: int, number: int) -> bool:
+    """Return whether the process *pid* ignores a signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    matched = re.search(r"^SigIgn:\s+([0-9a-f]+)", status, re.MULTILINE)
+    assert matched is not None
+    return bool(int(matched[1], 16) >> (number - 1) & 1)
 
 
 @contextmanager

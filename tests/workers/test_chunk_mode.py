@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.certificates import Authority
 from tests.deadline import eventually
 from tests.sender import Kind, Sender
 from tests.server import Server, workers_of
@@ -69,6 +70,39 @@ def test_an_upload_goes_on_in_every_worker_through_a_kill_and_an_upgrade(
         sender.finish()
         assert cloud.sha256(sender.path) == hashlib.sha256(content).hexdigest()
         eventually(lambda: len(workers_of(server.pid)) == 3)
+
+
+def test_a_worker_that_hangs_delays_an_upgrade_and_does_not_end_it(
+    cloud: Cloud, redis: RedisServer, tmp_path: Path
+) -> None:
+    """Its cache is free once it is killed: the new process has told the old one to go by then."""
+    settings = {
+        **cloud.settings,
+        "FILELOFT_ACK": "chunk",
+        "FILELOFT_LOCK": "redis",
+        "FILELOFT_REDIS_URL": redis.url,
+        "FILELOFT_WORKERS": "2",
+        "FILELOFT_SHUTDOWN_TIMEOUT": "0",
+    }
+    with Upgradable(tmp_path, settings) as server:
+        server.wait_for_log("msg=serving workers=2")
+        os.kill(workers_of(server.pid)[0], signal.SIGSTOP)
+        seen = len(server.log)
+        server.upgrade()
+        server.wait_for_log("msg=serving workers=2", after=seen)
+        assert len(workers_of(server.pid)) == 2
+
+
+def test_a_successor_that_cannot_serve_sends_nobody_away(cloud: Cloud, tmp_path: Path) -> None:
+    """It has to wait for the spool, and looks at what it needs before it says that it does."""
+    pair = Authority.made(tmp_path / "authority").issue()
+    settings = {**cloud.settings, **pair.settings()}
+    with Upgradable(tmp_path / "data", settings) as server:
+        pair.certificate.write_text("half")
+        os.kill(server.pid, signal.SIGUSR2)
+        server.wait_for_log('msg="upgrade failed: going on"')
+        assert server.running
+        assert any("FILELOFT_TLS_CERT: " in line for line in server.log)
 
 
 def test_one_process_alone_ships_what_is_acknowledged_before_it_is_in_the_store(

@@ -138,3 +138,23 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path) -> None:
         assert Endpoint(server).ask("OPTIONS", "/files/").status == 204
         shutil.rmtree(package)
         assert server.upgrade() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_stops_the_service_and_not_only_its_old_half(workers: str, tmp_path: Path) -> None:
+    """The new process does not come up; nobody would ever stop it."""
+    package = tmp_path / "path" / "msgspec"
+    with Upgradable(
+        tmp_path / "data", {"PYTHONPATH": str(package.parent), "FILELOFT_WORKERS": workers}
+    ) as server:
+        if workers != "1":
+            server.wait_for_log("msg=serving")
+        package.mkdir(parents=True)
+        package.joinpath("__init__.py").write_text("import signal; signal.pause()")
+        os.kill(server.pid, signal.SIGUSR2)
+        successor = int(server.wait_for_log(r"msg=upgrading successor=(\d+)")[1])
+        os.kill(server.pid, signal.SIGUSR2)
+        server.wait_for_log('msg="upgrading already"')
+        assert Endpoint(server).ask("OPTIONS", "/files/").status == 204
+        assert server.stop() == 0
+        eventually(lambda: not runs(successor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -46,6 +47,11 @@ class Successor:
         """Return whether it serves, once the pipe is readable; False where it has ended."""
         return os.read(self.pipe, 1) == _READY
 
+    def stop(self) -> None:
+        """Ask it to stop before it has taken over: who stops the service means both."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and been waited for
+            os.kill(self.pid, signal.SIGTERM)
+
     def close(self) -> None:
         """Listen to it no longer."""
         os.close(self.pipe)
@@ -87,10 +93,10 @@ class Launch:
             return False
         return bool(self.command)
 
-    def announce(self) -> None:
-        """Tell the predecessor, if there is one, that it may go. The first time counts."""
+    def announce(self) -> bool:
+        """Tell the predecessor, if there is one, that it may go; return whether it was told now."""
         if self.pipe is None:
-            return
+            return False
         pipe, self.pipe = self.pipe, None
         try:
             os.write(pipe, _READY)
@@ -98,6 +104,7 @@ class Launch:
             pass  # it has gone already
         finally:
             os.close(pipe)
+        return True
 
     def start_successor(self, slots: Sequence[Sequence[socket.socket]]) -> Successor:
         """Start the command of this process anew, with the sockets of *slots*. Raises OSError."""

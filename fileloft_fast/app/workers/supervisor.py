@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MARGIN_S: Final = 10.0  # beyond what a drain may take; then a worker hangs
+MARGIN_S: Final = 10.0
+"""Beyond what a drain may take; then a worker hangs."""
 _FORWARDED: Final = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 
@@ -60,6 +61,7 @@ class Supervisor:
         self._wakeup: tuple[int, int] = (-1, -1)
         self._successor: Successor | None = None
         self._up = False
+        self._relied_on = False  # a predecessor has gone on our word: nobody else serves
         self._ending = False
         self._told_to_stop = False
         self._deadline = float("inf")
@@ -146,7 +148,7 @@ class Supervisor:
             if not each.running and each.due_at is None:
                 self._start(each)
         if all(each.served or each.waiting for each in self._workers):
-            self._launch.announce()
+            self._relied_on |= self._launch.announce()
         if all(each.served for each in self._workers):
             self._up = True
             log.info("serving", extra=fields(workers=len(self._workers)))
@@ -176,7 +178,7 @@ class Supervisor:
             self._failed |= code not in {0, -signal.SIGTERM}
             log.info("worker ended", extra=said)
             return
-        if worker.problem and not self._up:
+        if worker.problem and not (self._up or self._relied_on):
             raise ConfigError(worker.problem)
         log.error("worker died", extra=said)
         self._on_death(worker.slot)
@@ -225,13 +227,15 @@ class Supervisor:
             self._signal_all(signal.SIGKILL)
             os._exit(128 + number)
         self._told_to_stop = True
+        if self._successor is not None:
+            self._successor.stop()
         self._end(self._drain_s)
         self._signal_all(signal.SIGTERM)
 
     def _end(self, within_s: float, heir: int | None = None) -> None:
         """Accept nothing more here; the workers are told by the caller."""
         self._ending = True
-        self._deadline = time.monotonic() + within_s + _MARGIN_S
+        self._deadline = time.monotonic() + within_s + MARGIN_S
         close_slots(self._slots)
         log.info("stopping", extra=fields(workers=sum(each.running for each in self._workers)))
         if heir is None:
@@ -243,7 +247,10 @@ class Supervisor:
 
     def _upgrade(self) -> None:
         """Start a process to take over."""
-        if self._ending or self._successor is not None or not self._launch.may_upgrade():
+        if self._successor is not None:
+            log.warning("upgrading already", extra=fields(successor=self._successor.pid))
+            return
+        if self._ending or not self._launch.may_upgrade():
             return
         try:
             self._successor = self._launch.start_successor(self._slots)
@@ -259,9 +266,11 @@ class Supervisor:
         self._selector.unregister(successor.pipe)
         serves = successor.is_serving()
         successor.close()
+        if self._ending:  # both were told to stop
+            return
         if not serves:
             log.error("upgrade failed: going on", extra=fields(successor=successor.pid))
-        elif not self._ending:
+        else:
             log.info("upgraded", extra=fields(successor=successor.pid))
             self._end(2 * self._drain_s, heir=successor.pid)
             for worker in self._workers:
