@@ -10,7 +10,13 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from fileloft_fast.app.workers.worker import GO_GENTLY, SERVING, WAITING
+from fileloft_fast.app.workers.worker import (
+    BEAT,
+    BEAT_S,
+    GO_GENTLY,
+    SERVING,
+    WAITING,
+)
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -60,15 +66,21 @@ class WorkerEnding(Ending):
         self._loop.add_reader(channel.fileno(), self._read)
 
     def serving(self) -> None:
-        """Tell the supervisor."""
+        """Tell the supervisor, and then ever again that the loop turns."""
         self._tell(SERVING)
+        self._loop.call_later(BEAT_S, self._beat)
 
     def waiting(self) -> None:
         """Tell the supervisor that a predecessor has to go first."""
         self._tell(WAITING)
 
+    def _beat(self) -> None:
+        self._tell(BEAT)
+        self._loop.call_later(BEAT_S, self._beat)
+
     def _tell(self, word: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has died; the channel says so too
+        # It has died, and the channel says so too; or it listens no longer, as at the end.
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
             self._channel.send(word)
 
     def _read(self) -> None:

@@ -80,6 +80,7 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
             launch,
             notifier,
             drain_s=settings.shutdown_timeout_s,
+            hang_s=settings.worker_timeout_s,
             on_death=boards.lost,
         )
         try:

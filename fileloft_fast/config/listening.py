@@ -15,6 +15,7 @@ from fileloft_fast.config.values import (
     parse_count,
     parse_notify_socket,
     parse_owner,
+    parse_seconds,
     parse_socket_mode,
     parse_socket_path,
     parse_tls_mode,
@@ -67,6 +68,13 @@ class Listening:
         "1",
         parse_workers,
         "processes that serve, under a supervisor where there are several",
+    )
+    worker_timeout_s: float = setting(
+        "FILELOFT_WORKER_TIMEOUT",
+        "60",
+        parse_seconds,
+        "seconds after which a worker that does nothing any more is killed and started again;"
+        " 0: never",
     )
     notify_socket: str | None = setting(
         "NOTIFY_SOCKET",
@@ -135,6 +143,8 @@ def listening_contradictions(settings: Listening) -> Iterator[str]:
             "FILELOFT_TRUSTED_PROXIES: needs FILELOFT_BEHIND_PROXY or FILELOFT_PROXY_PROTOCOL,"
             " else nobody's fields count"
         )
+    if 0 < settings.worker_timeout_s < 1:
+        yield "FILELOFT_WORKER_TIMEOUT: must be 0, or 1 at least"
     yield from _tls_contradictions(settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config.admission import admission_contradictions
@@ -284,6 +285,10 @@ def _worker_contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _serving_contradictions(settings: Settings) -> Iterator[str]:
+    if settings.unix_socket is not None:
+        folder = Path(settings.unix_socket).absolute().parent
+        if folder == Path(settings.data_dir).absolute():  # each wants the lock of its folder
+            yield "FILELOFT_UNIX_SOCKET: must not be in FILELOFT_DATA_DIR"
     any_origin = settings.cors_enabled and "*" in settings.cors_allow_origins
     if any_origin and settings.cors_allow_credentials:
         yield (

@@ -138,6 +138,44 @@ def newest_worker(endpoint: Endpoint, slot: int) -> int:
     return int(re.findall(rf'msg="worker started" slot={slot} pid=(\d+)', lines)[-1])
 
 
+def test_a_worker_that_hangs_is_killed_and_its_uploads_go_on(tmp_path: Path) -> None:
+    with Server(tmp_path, FOUR | {"FILELOFT_WORKER_TIMEOUT": "2"}) as server:
+        server.wait_for_log("msg=serving workers=4")
+        endpoint = Endpoint(server)
+        upload = endpoint.create(1000)
+        with endpoint.connect() as wire:
+            begin_append(endpoint, wire, upload, 1000, b"x" * 100)
+            holder = holder_of(server, upload)
+            os.kill(holder, signal.SIGSTOP)
+            server.wait_for_log(f'msg="worker hangs: killed" slot=. pid={holder}')
+            assert end_of(wire) == 0
+        assert endpoint.append(upload, 100, b"y" * 900).status == 204
+        endpoint.assert_holds(upload, b"x" * 100 + b"y" * 900)
+        eventually(lambda: len(workers_of(server.pid)) == 4)
+        assert all(endpoint.ask("OPTIONS", "/files/").status == 204 for _ in range(20))
+
+
+def test_what_is_frozen_as_a_whole_goes_on_where_it_was(tmp_path: Path) -> None:
+    """As in a container that is paused: nobody could be heard, and nobody hangs."""
+    with Server(tmp_path, FOUR | {"FILELOFT_WORKER_TIMEOUT": "1"}) as server:
+        server.wait_for_log("msg=serving workers=4")
+        workers = workers_of(server.pid)
+        for pid in (server.pid, *workers):
+            os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + 2.0
+        eventually(lambda: time.monotonic() > end)
+        for pid in (server.pid, *workers):
+            os.kill(pid, signal.SIGCONT)
+        assert all(Endpoint(server).ask("OPTIONS", "/files/").status == 204 for _ in range(20))
+        assert workers_of(server.pid) == workers
+
+
+def holder_of(server: Server, upload: str) -> int:
+    """Return the worker that has the data of *upload* open."""
+    path = server.data / upload.rpartition("/")[2]
+    return next(pid for pid in workers_of(server.pid) if path in server.open_files(pid))
+
+
 def test_a_supervisor_that_is_killed_takes_its_workers_with_it(own: Endpoint) -> None:
     workers = workers_of(own.server.pid)
     upload = own.create(1000)

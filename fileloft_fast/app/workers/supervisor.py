@@ -28,13 +28,15 @@ log = logging.getLogger(__name__)
 
 MARGIN_S: Final = 10.0
 """Beyond what a drain may take; then a worker hangs."""
+_LOOK: Final = 0.25  # of the time after which a worker hangs
 _FORWARDED: Final = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 
 class Supervisor:
     """Keeps a worker at work in each of *slots*, whose sockets it takes over.
 
-    *work* is done in each worker; *drain_s* is what a drain may take. *notifier* tells systemd when
+    *work* is done in each worker; *drain_s* is what a drain may take. A worker that says nothing
+    for *hang_s* is killed and started again, with 0 never. *notifier* tells systemd when
     all serve for the first time, that the loop turns, and which process took over. *on_death* is
     called with the slot of a worker that died.
     """
@@ -47,12 +49,15 @@ class Supervisor:
         notifier: Notifier,
         *,
         drain_s: float,
+        hang_s: float = 0.0,
         on_death: Callable[[int], None] = lambda _slot: None,
     ) -> None:
         self._slots = slots
         self._work = work
         self._launch = launch
         self._drain_s = drain_s
+        self._hang_s = hang_s
+        self._look_at = time.monotonic() + hang_s * _LOOK if hang_s else float("inf")
         self._notifier = notifier
         self._on_death = on_death
         self._beat_at = time.monotonic() if notifier.beat_s else float("inf")
@@ -98,13 +103,15 @@ class Supervisor:
                 self._signal_all(signal.SIGKILL)
                 self._deadline = float("inf")
             return
+        if now >= self._look_at:
+            self._look_for_hanging(now)
         for worker in self._workers:
             if worker.due_at is not None and now >= worker.due_at:
                 self._start(worker)
 
     def _pause_s(self) -> float | None:
         times = [worker.due_at for worker in self._workers if worker.due_at is not None]
-        times = [self._deadline] if self._ending else times
+        times = [self._deadline] if self._ending else [*times, self._look_at]
         first = min([*times, self._beat_at])
         return None if first == float("inf") else max(0.0, first - time.monotonic())
 
@@ -123,6 +130,25 @@ class Supervisor:
         self._selector.register(
             worker.channel, selectors.EVENT_READ, lambda: self._on_channel(worker)
         )
+
+    def _look_for_hanging(self, now: float) -> None:
+        """Kill each worker that serves and says nothing any more.
+
+        Its connections wait for what it will never do, and what it holds nobody else gets. Where we
+        did not run ourselves, as in a container that was frozen, nobody could be heard.
+        """
+        every_s = self._hang_s * _LOOK
+        frozen = now - self._look_at > every_s
+        self._look_at = now + every_s
+        for worker in self._workers:
+            if not worker.serving:
+                continue
+            worker.read_channel()
+            if frozen:
+                worker.heard_at = now
+            elif now - worker.heard_at > self._hang_s:
+                log.error("worker hangs: killed", extra=fields(slot=worker.slot, pid=worker.pid))
+                worker.signal(signal.SIGKILL)
 
     def _foreign(self, own: Worker) -> Sequence[int]:
         """Return the descriptors that are not for the process of *own*."""

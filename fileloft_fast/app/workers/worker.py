@@ -31,6 +31,9 @@ SERVING: Final = b"r"
 """To the supervisor."""
 WAITING: Final = b"d"
 """To the supervisor: another process has what this one needs alone."""
+BEAT: Final = b"b"
+"""To the supervisor, ever again: the loop turns."""
+BEAT_S: Final = 0.5
 _WRONG: Final = b"w"
 """Before what a ConfigError says, to the supervisor."""
 
@@ -58,6 +61,8 @@ class Worker:
         self.channel: socket.socket | None = None
         self.problem = ""
         """What the settings are wrong about, where that is why it ended."""
+        self.heard_at = 0.0
+        """When it last said something."""
         self._failures = 0
         self._started_at = 0.0
 
@@ -83,7 +88,8 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         ours.settimeout(0)
         self.pid, self.channel = pid, ours
-        self.serving, self.due_at = False, None
+        self.serving = self.waiting = False
+        self.due_at = None
         self._started_at = time.monotonic()
 
     def read_channel(self) -> None:
@@ -93,6 +99,9 @@ class Worker:
             said = self.channel.recv(4096)
         except (BlockingIOError, ConnectionResetError):
             return
+        if said:
+            self.heard_at = time.monotonic()
+        said = said.lstrip(BEAT)
         if said.startswith(SERVING):
             self.serving = self.served = True
         elif said.startswith(WAITING):

@@ -33,9 +33,7 @@ class Answerer:
 
 async def connect_as_it_finishes() -> bytes:
     """Return what a client is answered that the loop accepts in the turn in which it is told."""
-    site = Site(
-        loop=asyncio.get_running_loop(), answerer=Answerer(), engine=cast("Engine", None)
-    )
+    site = Site(loop=asyncio.get_running_loop(), answerer=Answerer(), engine=cast("Engine", None))
     server = Server(site)
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         await server.listen([listening])

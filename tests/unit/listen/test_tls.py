@@ -113,6 +113,11 @@ def test_files_that_are_not_fit_are_named_in_one_line(authority: Authority, tmp_
         ({"FILELOFT_TRUSTED_PROXIES": "10.0.0.1"}, "FILELOFT_TRUSTED_PROXIES"),
         ({"FILELOFT_UNIX_SOCKET_MODE": "0600"}, "FILELOFT_UNIX_SOCKET_MODE"),
         ({"FILELOFT_UNIX_SOCKET_OWNER": "root"}, "FILELOFT_UNIX_SOCKET_OWNER"),
+        (
+            {"FILELOFT_UNIX_SOCKET": "/srv/up/s", "FILELOFT_DATA_DIR": "/srv/up/"},
+            "FILELOFT_UNIX_SOCKET",
+        ),
+        ({"FILELOFT_WORKER_TIMEOUT": "0.5"}, "FILELOFT_WORKER_TIMEOUT"),
     ],
 )
 def test_settings_that_contradict_are_refused(env: dict[str, str], variable: str) -> None:
