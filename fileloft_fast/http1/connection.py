@@ -309,8 +309,8 @@ class Connection(asyncio.BufferedProtocol):
         close = (
             response.close
             or not head.keep_alive
-            or (self._half_closed and not self._pending)
-            or self._site.draining
+            or ((self._half_closed or self._site.draining) and not self._pending)
+            or self._site.refusing
             or not (skip or body.ended)
         )
         head_only = head.method == "HEAD"

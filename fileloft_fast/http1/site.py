@@ -58,7 +58,7 @@ class Site:
     ended: Callable[[RequestBody, Response], None] = lambda _body, _response: None
     """Hears of every request that is over, with its answer sent as far as that could be."""
     draining: bool = False
-    """Whether each answer is the last one of its connection."""
+    """Whether each answer is the last one of its connection, but to a pipeline."""
     refusing: bool = False
     """Whether who connects is refused."""
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,7 +98,7 @@ class Site:
         self._maybe_empty()
 
     def finish(self) -> None:
-        """Answer what runs and, on every open connection, one request more, then close it."""
+        """Answer what runs and, on every open connection, what comes next, then close it."""
         self.draining = True
         self._maybe_empty()
 

@@ -79,6 +79,18 @@ def test_a_connection_that_was_idle_has_its_next_request_answered(server: Upgrad
     server.follow()
 
 
+def test_a_pipeline_is_answered_to_its_end(server: Upgradable) -> None:
+    endpoint = Endpoint(server)
+    with endpoint.connect() as wire:
+        assert wire.ask(render_request("OPTIONS", "/files/")).status == 204
+        os.kill(server.pid, signal.SIGUSR2)
+        server.wait_for_log("msg=stopping connections=1")
+        wire.send(render_request("OPTIONS", "/files/") * 5)
+        answers = [wire.read() for _ in range(5)]
+        assert [answer.closes for answer in answers] == [False] * 4 + [True]
+    server.follow()
+
+
 def test_a_body_that_takes_too_long_ends_with_503_and_keeps_its_bytes(server: Upgradable) -> None:
     endpoint = Endpoint(server)
     upload = endpoint.create(1000)
