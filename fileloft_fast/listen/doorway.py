@@ -80,6 +80,7 @@ class Doorway:
                 log.warning("cannot accept", extra=fields(error=error))
                 self._rest()
                 return
+            accepted.setblocking(False)  # noqa: FBT003 - as above
             self._welcome(accepted, address)
 
     def _rest(self) -> None:

@@ -107,6 +107,16 @@ def test_a_header_that_stalls_is_waited_for_as_long_as_a_head(proxied: Endpoint)
     eventually(lambda: any("closed before the PROXY header" in s for s in proxied.server.log))
 
 
+def test_a_header_is_read_where_asyncio_checks_its_callers(tmp_path: Path) -> None:
+    """It wants sockets that do not block, which accept(2) does not return."""
+    settings = {"FILELOFT_PROXY_PROTOCOL": "1", "PYTHONASYNCIODEBUG": "1"}
+    with (
+        Server(tmp_path, settings) as server,
+        Wire(server.address, first=LINE) as wire,
+    ):
+        assert wire.ask(render_request("OPTIONS", "/files/")).status == 204
+
+
 def test_only_a_trusted_proxy_may_send_one(fleet: Fleet) -> None:
     strangers = fleet.endpoint(PROXY_PROTOCOL="1", TRUSTED_PROXIES="192.0.2.0/24")
     with Wire(strangers.server.address) as wire:
