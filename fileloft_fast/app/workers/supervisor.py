@@ -149,6 +149,7 @@ class Supervisor:
             elif now - worker.heard_at > self._hang_s:
                 log.error("worker hangs: killed", extra=fields(slot=worker.slot, pid=worker.pid))
                 worker.signal(signal.SIGKILL)
+                return  # one at a time: where the log is what all wait for, we have waited too
 
     def _foreign(self, own: Worker) -> Sequence[int]:
         """Return the descriptors that are not for the process of *own*."""
