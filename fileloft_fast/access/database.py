@@ -203,7 +203,8 @@ def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
                 results.append(error)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite has done it where the disk is full
+            connection.execute("ROLLBACK")
         raise
     return results
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fileloft_fast.access import database
 from fileloft_fast.access.accounts import Accounts
-from fileloft_fast.access.database import _BATCH
+from fileloft_fast.access.database import _BATCH, _transact
 from fileloft_fast.access.rate import Rates
 from fileloft_fast.errors import AccountsError, ForbiddenError, QuotaError
 from fileloft_fast.model import Offset, Operation, Permit, Quota, UploadId, UploadInfo
@@ -180,6 +180,19 @@ def test_a_file_that_is_taken_away_is_made_anew(tmp_path: Path, damage: bytes | 
         assert totals(path) == [("ann", 8, 2)]
 
     asyncio.run(scene())
+
+
+def test_a_full_disk_is_called_so() -> None:
+    """SQLite ends the transaction by itself then; there is none to be taken back."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (b BLOB)")
+    connection.execute("PRAGMA max_page_count = 3")
+    future: Any = None
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        _transact(
+            connection, [(lambda c: c.execute("INSERT INTO t VALUES (zeroblob(99999))"), future)]
+        )
+    connection.close()
 
 
 def test_a_bucket_fills_with_time() -> None:
