@@ -36,11 +36,13 @@ _FRAMING: Final = frozenset(
     }
 )
 
-# Names in the data directory that uploads, their records and this server use.
+# Names in the data directory that uploads, their records and this server use, or may use one day
+# with other settings. There are file systems to which a and A are one name.
+_is_upload: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
 _is_own: Final = re.compile(
-    rf"{UPLOAD_ID_PATTERN}(|\.info|\.zst|\.journal|\.info\.tmp|\.tmp)|spool\.id|access\.db.*"
+    rf"{UPLOAD_ID_PATTERN}\.(info|zst|journal|info\.tmp|tmp)|access\.db.*|spool\.id|chunk|outbox",
+    re.IGNORECASE,
 ).fullmatch
-RESERVED_FOLDERS: Final = frozenset({"chunk", "outbox"})
 
 
 def merge(answers: Iterable[AnswerChange]) -> AnswerChange:
@@ -123,7 +125,8 @@ def new_path(change: HookChange) -> str:
         raise HookFailedError("ChangeFileInfo.Storage.Path: no UTF-8") from error
     if length > _MAX_PATH_BYTES or not all(_fits(segment) for segment in segments):
         raise HookFailedError(f"ChangeFileInfo.Storage.Path: {path[:80]!r} is no path below ours")
-    if segments[0] in RESERVED_FOLDERS or (len(segments) == 1 and _is_own(segments[0])):
+    first, *below = segments
+    if _is_own(first) or (not below and _is_upload(first)):
         raise HookFailedError(f"ChangeFileInfo.Storage.Path: {path[:80]!r} is a name of ours")
     return "/".join(segments)
 
