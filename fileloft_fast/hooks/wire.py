@@ -119,7 +119,7 @@ def parse_response(text: bytes) -> HookResponse:
         raise too_long()
     try:
         return _RESPONSES.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HookFailedError(f"{_NOT_JSON}: {error}", delivered=True) from error
 
 

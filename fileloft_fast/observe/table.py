@@ -77,7 +77,7 @@ def _failures() -> tuple[tuple[str, ...], ...]:
         for error in vars(errors).values()
         if isinstance(error, type) and issubclass(error, FileloftError)
     }
-    return (*sorted(pairs), ("4xx", OTHER), ("5xx", OTHER))
+    return (*sorted(pairs), *((kind, OTHER) for kind in ("2xx", "3xx", "4xx", "5xx")))
 
 
 _METHODS: Final = _singles((*METHODS, OTHER))

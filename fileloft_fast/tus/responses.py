@@ -84,6 +84,7 @@ EXTENSIONS: Final = (
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
 # A download may be kept, but its validator is asked for again: it may have been removed.
 _REVALIDATE: Final = (("Cache-Control", "no-cache"),)
+_BODILESS: Final = frozenset({204, 205, 304})  # what follows their fields is the next answer
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
 # RFC 9110 sections 12.5.3 and 15.5.16, RFC 5789 section 2.2: a 415 says what would be taken.
@@ -181,10 +182,11 @@ class Answers:
         if change == AnswerChange():
             return response
         names = {name.lower() for name, _ in change.fields}
+        status = change.status or response.status
         return replace(
             response,
-            status=change.status or response.status,
-            body=change.body or response.body,
+            status=status,
+            body=b"" if status in _BODILESS else change.body or response.body,
             own=(*_without(response.own, names), *change.fields),
             common=_without(response.common, names),
         )

@@ -54,7 +54,8 @@ class CountedAnswers(Answers):
             named = (*response.own, ("X-Request-Id", request.id))
             response = replace(response, own=named)
         body = response.body
-        code = body.partition(b":")[0].decode() if isinstance(body, bytes) else OTHER
+        # Latin-1: a hook's body may be any bytes.
+        code = body.partition(b":")[0].decode("latin-1") if isinstance(body, bytes) else OTHER
         try:
             self._board.add("tusd_errors_total", str(response.status), code)
         except KeyError:  # of a hook's own making

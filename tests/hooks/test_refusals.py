@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.hooks.listener import Raw
-from tests.wire import OCTETS
+from tests.wire import OCTETS, render_request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.endpoint import Endpoint
     from tests.hooks.listener import HookServer
 
@@ -47,8 +49,13 @@ JSON = {"Content-Type": "application/json"}
         {"Storage": {"Path": "0123456789abcdef"}},
         {"Storage": {"Path": "outbox/x.events"}},
         {"Storage": {"Path": "spool.id"}},
+        {"Storage": {"Path": "Spool.ID"}},
+        {"Storage": {"Path": "OutBox/x.events"}},
         {"Storage": {"Path": "access.db"}},
         {"Storage": {"Path": "access.db-wal"}},
+        {"Storage": {"Path": "abc.INFO"}},
+        {"Storage": {"Path": "abc.info/x"}},
+        {"Storage": {"Path": "abc.journal/x"}},
     ],
     ids=lambda change: str(change)[:48],
 )
@@ -107,6 +114,7 @@ def test_an_answer_that_http_forbids_is_refused(
         Raw(body=b"{}", headers={"Content-Type": "text/html"}),
         Raw(body=b'{"HTTPResponse":{"Body":"' + b"x" * 1_000_000 + b'"}}'),
         Raw(body=b"[" * 100_000, headers=JSON),
+        Raw(body=b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}", headers=JSON),
         Raw(status=302, headers={"Location": "http://127.0.0.1:1/"}),
         Raw(status=501),
     ],
@@ -224,3 +232,45 @@ def test_access_is_remembered_by_method_upload_and_credentials(
     hooks.answers["pre-access"] = {"RejectAccess": True}
     assert hooked.head(upload, {"Authorization": "a"}).status == 200
     assert hooked.head(upload, {"Authorization": "c"}).status == 403
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+@pytest.mark.parametrize("more", [{}, {"RejectUpload": True}], ids=str)
+def test_an_answer_whose_status_has_no_body_is_sent_none(
+    hooked: Endpoint, hooks: HookServer, status: int, more: dict[str, Any]
+) -> None:
+    """What came after such an answer would be taken for the next one."""
+    response = {"StatusCode": status, "Body": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}
+    hooks.answers["pre-create"] = {"HTTPResponse": response, **more}
+    with hooked.connect() as wire:
+        answer = wire.ask(render_request("POST", "/files/", {"Upload-Length": "5"}))
+        assert (answer.status, answer.body) == (status, b"")
+        assert wire.ask(render_request("OPTIONS", "/files/")).status == 204
+
+
+def test_a_refusal_in_bytes_that_are_no_text_is_passed_on(
+    hooked: Endpoint, hooks: HookServer
+) -> None:
+    hooks.answers["pre-create"] = Raw(403, b"\xff\xfe:no")
+    answer = hooked.post({"Upload-Length": "5"})
+    assert (answer.status, answer.body) == (403, b"\xff\xfe:no")
+
+
+@pytest.mark.parametrize("path", ["way-out/a.txt", "way-out/b/a.txt"])
+def test_a_storage_path_never_leads_through_a_symbolic_link(
+    hooked: Endpoint, hooks: HookServer, tmp_path: Path, path: str
+) -> None:
+    link = hooked.server.data / "way-out"
+    hooks.answers["pre-create"] = {"ChangeFileInfo": {"Storage": {"Path": path}}}
+    late = hooked.create(5)
+    link.symlink_to(tmp_path)
+    try:
+        assert hooked.append(late, 0, b"hello").status == 409
+        hooked.assert_holds(late, b"hello")
+        (told,) = hooks.wait_for("post-finish", of=late)
+        assert told.upload["Storage"]["Path"] == str(hooked.data_file(late))
+        assert hooked.post({"Upload-Length": "5"}).status == 409
+        assert list(tmp_path.iterdir()) == []
+        assert hooked.ask("DELETE", late).status == 204
+    finally:
+        link.unlink()
