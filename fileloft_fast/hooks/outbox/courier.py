@@ -84,9 +84,14 @@ class Courier:
         if late:
             await asyncio.wait(late)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the hook fails for everybody."""
+        return self._failures >= _DOWN_AFTER
+
     def expire(self) -> None:
         """While the hook is down, give up what is too old, without a try for each."""
-        if self._failures < _DOWN_AFTER:
+        if not self.is_down:
             return
         for upload in tuple(self._resting):
             self._rouse(upload)

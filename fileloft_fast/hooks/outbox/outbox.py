@@ -17,13 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from fileloft_fast.errors import ConfigError, FileloftError, StoreError
+from fileloft_fast.errors import FileloftError
 from fileloft_fast.hooks.outbox.courier import Courier
 from fileloft_fast.hooks.outbox.entries import Event, Made, Told, Void
 from fileloft_fast.hooks.outbox.letters import write_letter
-from fileloft_fast.hooks.outbox.page import Item, Page
-from fileloft_fast.hooks.outbox.segment import adopt_segment, create_segment, names_of
+from fileloft_fast.hooks.outbox.page import Item, Page, has_room
+from fileloft_fast.hooks.outbox.segment import (
+    adopt_segment,
+    create_segment,
+    names_of,
+    open_folder,
+)
 from fileloft_fast.observe.log import fields
+from fileloft_fast.stores.fs.failures import store_error
 
 if TYPE_CHECKING:
     from fileloft_fast.config import HookEvent
@@ -33,9 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "outbox"
-
-_WARM_PAGES: Final = 2
-"""Files whose events are in memory, besides the one that is written."""
 
 _TEND_S: Final = 5.0
 _START_S: Final = 2.0
@@ -74,7 +77,7 @@ class Outbox:
         self._engine = engine
         self._durable = durable
         self._path = f"{directory}/{FOLDER}"
-        self._directory = _open_folder(self._path, directory)
+        self._directory = open_folder(self._path, directory)
         self._couriers = [
             Courier(
                 sink, backoff_s=backoff_s, max_age_s=max_age_s, told=self._on_told, lost=self._lose
@@ -88,7 +91,7 @@ class Outbox:
         self._prove: Prove | None = None
         self._turn = asyncio.Lock()
         self._proofs = asyncio.Semaphore(_PROOFS_AT_ONCE)
-        self._proving: set[Item] = set()
+        self._doubted: dict[str, deque[Item]] = {}
         self._settling: set[asyncio.Task[None]] = set()
         self._letters: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -163,9 +166,12 @@ class Outbox:
 
     def doubt(self, item: Item) -> None:
         """Nobody here knows whether *item* came true: the store is asked until it says."""
-        if item not in self._proving:
-            self._proving.add(item)
-            _spawn(self._settle(item), self._settling)
+        queue = self._doubted.get(item.upload)
+        if queue is None:
+            self._doubted[item.upload] = deque((item,))
+            _spawn(self._settle(item.upload), self._settling)
+        elif item not in queue:
+            queue.append(item)
 
     async def _write(self, drafts: Sequence[Draft], *, made: bool) -> list[Item]:
         page = await self._open_page()
@@ -201,17 +207,19 @@ class Outbox:
                 None, lambda: create_segment(self._engine, self._directory, durable=self._durable)
             )
         except OSError as error:
-            raise StoreError(f"the outbox cannot be written: {error.strerror}") from error
+            raise store_error(error) from error
         full, self._live = self._live, None
         if full is not None:
             full.live = False
             self._shelve(full)
-        self._live = Page(segment, warm=self._has_room)
+        self._live = Page(segment, warm=not self._cold and self._has_room)
         self._live.live = True
 
     @property
     def _has_room(self) -> bool:
-        return not self._cold and len(self._warm) < _WARM_PAGES
+        sinks = {courier.sink.name for courier in self._couriers}
+        down = {courier.sink.name for courier in self._couriers if courier.is_down}
+        return has_room(self._warm, sinks, down)
 
     def _shelve(self, page: Page) -> None:
         """Put *page*, which takes no more events, where it belongs."""
@@ -256,13 +264,13 @@ class Outbox:
                 await page.segment.close(remove=True)
 
     async def _warm_up(self) -> None:
-        while self._cold and len(self._warm) < _WARM_PAGES:
+        while self._cold and self._has_room:
             page = self._cold.popleft()
             page.warm = True
             self._warm.append(page)
             await self._load(page)
         live = self._live
-        if live is not None and not live.warm and self._has_room:
+        if live is not None and not (live.warm or self._cold) and self._has_room:
             live.warm = True
             for item in tuple(live.items.values()):
                 self._deliver(item)
@@ -353,39 +361,32 @@ class Outbox:
 
     # -- doubts ---------------------------------------------------------------------------------
 
-    async def _settle(self, item: Item) -> None:
+    async def _settle(self, upload: str) -> None:
+        """Settle what is in doubt of *upload*, in its order: so it is told."""
+        queue = self._doubted[upload]
+        try:
+            while queue:
+                await self._settle_one(queue[0])
+                queue.popleft()
+        finally:
+            del self._doubted[upload]
+
+    async def _settle_one(self, item: Item) -> None:
         assert self._prove is not None
         pause_s = 0.1
-        try:
-            while item.n in item.page.doubts:
-                async with self._proofs:
-                    body = await self._prove(item)
-                if body is None:
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 2, 30.0)
-                elif body:
-                    self.confirm(item, body)
-                else:
-                    self.drop(item)
-        finally:
-            self._proving.discard(item)
+        while item.n in item.page.doubts:
+            async with self._proofs:
+                body = await self._prove(item)
+            if body is None:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 30.0)
+            elif body:
+                self.confirm(item, body)
+            else:
+                self.drop(item)
 
 
 def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
-
-
-def _open_folder(path: str, parent: str) -> int:
-    """Make the folder, its name durable, and open it. Raises ConfigError."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
-        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error

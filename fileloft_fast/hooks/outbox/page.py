@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config import HookEvent
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A file that is so long takes no more events; what hooks have been told is still noted in it."""
+
+_WARM_PAGES: Final = 2
+_HELD_UP_PAGES: Final = 8
 
 
 class Item:
@@ -111,3 +115,21 @@ class Page:
 
 def _is_known(event: str) -> bool:
     return event in {known.value for known in HookEvent}
+
+
+def has_room(pages: Iterable[Page], sinks: Collection[str], down: Collection[str]) -> bool:
+    """Return whether the events of one more file fit into memory beside those of *pages*.
+
+    An event that a hook has refused, or that waits for none but hooks that are *down*, must not
+    hold up those that other *sinks* could have: such ones have room of their own.
+    """
+    fresh = held_up = 0
+    for page in pages:
+        for item in page.items.values():
+            if len(down) < len(sinks) and all(
+                sink in down or sink in item.tries for sink in item.left
+            ):
+                held_up += len(item.body)
+            else:
+                fresh += len(item.body)
+    return fresh <= (_WARM_PAGES - 1) * PAGE_BYTES and held_up <= _HELD_UP_PAGES * PAGE_BYTES

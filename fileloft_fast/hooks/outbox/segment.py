@@ -12,13 +12,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE
+from fileloft_fast.errors import ConfigError, StoreError
 from fileloft_fast.hooks.outbox.entries import Entry, render
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.failures import store_error
 
 if TYPE_CHECKING:
     from fileloft_fast.dataplane import Engine
-    from fileloft_fast.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +103,13 @@ class Segment:
             except OSError as error:
                 failure = store_error(error)
                 log.error("outbox not written", extra=fields(file=self.name, error=error))  # noqa: TRY400 - the reason says it all
-            for done in waiting:
-                _settle(done, failure)
+            except BaseException:
+                failure = StoreError("the outbox is closed")  # else they would wait for ever
+                self._task = None
+                raise
+            finally:
+                for done in waiting:
+                    _settle(done, failure)
         self._task = None
 
     async def _append(self, data: bytes, *, durable: bool) -> None:
@@ -129,7 +134,7 @@ def _settle(done: asyncio.Future[None], failure: StoreError | None) -> None:
 def create_segment(engine: Engine, directory: int, *, durable: bool) -> Segment:
     """Return a new file, locked before anybody can find it. Blocks. Raises OSError."""
     name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
-    hidden = f".{name}"
+    hidden = f".{name}.new"  # which nobody who looks for files to take over would take
     descriptor = os.open(
         hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=directory
     )
@@ -166,3 +171,17 @@ def adopt_segment(engine: Engine, directory: int, name: str, *, durable: bool) -
 def names_of(directory: int) -> list[str]:
     """Return the names of all files there are, oldest first. Blocks."""
     return sorted(name for name in os.listdir(directory) if name.endswith(SUFFIX))
+
+
+def open_folder(path: str, parent: str) -> int:
+    """Make the folder, its name durable, and open it. Raises ConfigError."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - makes parents, one call
+        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error

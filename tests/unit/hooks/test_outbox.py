@@ -13,6 +13,7 @@ import pytest
 from fileloft_fast.config import HookEvent
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import HookUnavailableError
+from fileloft_fast.hooks.outbox import outbox as outbox_module
 from fileloft_fast.hooks.outbox import page as page_module
 from fileloft_fast.hooks.outbox.entries import Entry, Event, Made, Told, Void, parse, render
 from fileloft_fast.hooks.outbox.outbox import Draft, Outbox
@@ -325,5 +326,58 @@ def test_what_no_hook_wants_is_over_at_once(tmp_path: Path, event: HookEvent) ->
         await outbox.tell(draft("a", event))
         await outbox.close()
         assert scene.files() == []
+
+    play(tmp_path, act)
+
+
+class Picky(Ear):
+    """A hook that refuses what it does not like, again and again."""
+
+    async def call(self, call: Call) -> HookResponse:
+        if call.parse().event.upload.id.startswith("bad"):
+            raise HookUnavailableError("a bug there")
+        return await super().call(call)
+
+
+@pytest.mark.parametrize("deaf", [0, 1])
+def test_what_one_hook_does_not_take_does_not_hold_up_what_others_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: int
+) -> None:
+    monkeypatch.setattr(page_module, "PAGE_BYTES", 20_000)
+    monkeypatch.setattr(outbox_module, "_TEND_S", 0.05)
+
+    async def act(scene: Scene) -> None:
+        ear, other = Picky("picky"), Ear("other")
+        other.down = True
+        outbox = await scene.outbox(ear, *[other][:deaf])
+        for number in range(300):  # in six files, each of which has a bad one
+            kind = "bad" if number % 40 == 0 else "good"
+            await outbox.tell(draft(f"{kind}{number}", padding=50))
+        await ear.wait_for(292)
+        await outbox.close()
+
+    play(tmp_path, act)
+
+
+def test_what_is_in_doubt_of_one_upload_is_told_in_its_order(tmp_path: Path) -> None:
+    async def act(scene: Scene) -> None:
+        first = await scene.outbox(Ear("ear"))
+        order = [HookEvent.POST_CREATE, HookEvent.POST_FINISH, HookEvent.STORED]
+        await first.expect(*(draft("a", event) for event in order))
+        await first.close()
+        slow = iter([0.05, 0.02, 0.0])
+
+        async def prove(item: Item) -> str | None:
+            await asyncio.sleep(next(slow))
+            return item.body
+
+        ear = Ear("ear")
+        second = Outbox(
+            scene.engine, str(tmp_path), [ear], durable=True, backoff_s=0.02, max_age_s=1000.0
+        )
+        await second.start(prove)
+        await ear.wait_for(3)
+        assert [call.event for call in ear.heard] == order
+        await second.close()
 
     play(tmp_path, act)
