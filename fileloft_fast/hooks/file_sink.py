@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config import ROWS
@@ -24,8 +26,17 @@ log = logging.getLogger(__name__)
 
 _MAX_SAID_LINES: Final = 50
 _MAX_LINE_BYTES: Final = 4096
-_AT_ONCE: Final = 32
-"""Processes; more calls wait for their turn."""
+_AT_ONCE: Final = 48
+"""Processes; more calls wait for their turn. Those who tell never have all of them."""
+
+_BUFFER_BYTES: Final = 65536
+_LAST_WORDS_S: Final = 0.2
+
+# What this server, or a library in it, proves to others who it is by, and whom it reports to.
+_NOT_FOR_HOOKS: Final = re.compile(
+    r"NOTIFY_SOCKET|WATCHDOG_\w+|LISTEN_(?:FDS|PID|FDNAMES)"
+    r"|(?:AWS|AZURE|GOOGLE|REDIS)\w*(?:KEY|SECRET|TOKEN|PASSWORD|CONNECTION_STRING)\w*"
+).fullmatch
 
 
 class FileSink:
@@ -38,7 +49,9 @@ class FileSink:
         self._directory = directory
         self._timeout_s = timeout_s
         hidden = {row.variable for row in ROWS.values() if row.secret}
-        self._environment = {k: v for k, v in environment.items() if k not in hidden}
+        self._environment = {
+            k: v for k, v in environment.items() if k not in hidden and not _NOT_FOR_HOOKS(k)
+        }
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     @property
@@ -54,7 +67,7 @@ class FileSink:
         """See ``Sink``: any exit status but 0 is a failure."""
         async with self._turns:
             try:
-                process = await self._start(call)
+                transport, process = await self._start(call)
             except (FileNotFoundError, NotADirectoryError) as error:
                 if self.wants(call.event):
                     raise HookFailedError("the hook's interpreter is missing") from error
@@ -68,6 +81,7 @@ class FileSink:
                 raise HookUnavailableError("the hook took too long and was killed") from error
             finally:
                 await _end(process)
+                transport.close()  # its pipes may be held open by what it left running
         if status != 0:
             raise HookFailedError(f"the hook ended with {status}")
         return parse_response(said)
@@ -75,10 +89,12 @@ class FileSink:
     async def close(self) -> None:
         """See ``Sink``: each call ends its process itself."""
 
-    async def _start(self, call: Call) -> Process:
+    async def _start(self, call: Call) -> tuple[asyncio.SubprocessTransport, Process]:
         upload = call.parse().event.upload
+        loop = asyncio.get_running_loop()
         with _opened(call.body) as stdin:
-            return await asyncio.create_subprocess_exec(
+            transport, protocol = await loop.subprocess_exec(
+                partial(SubprocessStreamProtocol, limit=_BUFFER_BYTES, loop=loop),
                 f"{self._directory}/{call.event.value}",
                 stdin=stdin,
                 stdout=PIPE,
@@ -93,13 +109,25 @@ class FileSink:
                 },
                 start_new_session=True,  # so that its children can be killed with it
             )
+        return transport, Process(transport, protocol, loop)
 
 
 async def _converse(process: Process, call: Call) -> tuple[bytes, int]:
-    async with asyncio.TaskGroup() as group:
-        reading = group.create_task(_read(process))
-        group.create_task(_log(process, call))
-    return reading.result(), await process.wait()
+    """Return what *process* says and its status, once it has ended.
+
+    What it has left running may keep its pipes open for ever: then nobody waits for their end.
+    """
+    said = bytearray()
+    loop = asyncio.get_running_loop()
+    listening = [loop.create_task(_read(process, said)), loop.create_task(_log(process, call))]
+    try:
+        status = await process.wait()
+        await asyncio.wait(listening, timeout=_LAST_WORDS_S)
+    finally:
+        for task in listening:
+            task.cancel()
+        await asyncio.wait(listening)
+    return bytes(said), status
 
 
 @contextlib.contextmanager
@@ -114,14 +142,12 @@ def _opened(body: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def _read(process: Process) -> bytes:
-    """Return what it says, and one byte more than is allowed of what is too long."""
+async def _read(process: Process, said: bytearray) -> None:
+    """Add to *said* what it says, and a little more than is allowed of what is too long."""
     assert process.stdout is not None
-    said = bytearray()
-    while piece := await process.stdout.read(65536):
+    while piece := await process.stdout.read(_BUFFER_BYTES):
         if len(said) <= MAX_REPLY_BYTES:
             said += piece
-    return bytes(said)
 
 
 async def _log(process: Process, call: Call) -> None:

@@ -123,6 +123,8 @@ def test_an_executable_gets_json_and_environment_and_may_answer(
         ("sleep 60.0731 & echo {}; wait", 503),
         ("echo '{\"RejectUpload\":true}'", 400),
         ("exec <&-; echo {}", 201),
+        ("sleep 5.0731 & echo {}", 201),
+        ("sleep 5.0731 >/dev/null 2>&1 & echo {}", 201),
         ("true", 201),
     ],
 )
@@ -202,3 +204,14 @@ def test_a_server_without_hooks_loads_nothing_of_them(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
     assert "outbox" not in os.listdir(tmp_path)  # noqa: PTH208 - names alone
+
+
+def test_what_a_hook_leaves_running_costs_the_server_no_descriptor(
+    tus: Endpoint, folder: Path
+) -> None:
+    write_hook(folder, "pre-create", "sleep 5.0732 & echo {}")
+    assert tus.post({"Upload-Length": "5"}).status == 201
+    before = len(tus.server.open_files())
+    for _ in range(6):
+        assert tus.post({"Upload-Length": "5"}).status == 201
+    assert eventually(lambda: len(tus.server.open_files()) <= before + 2)
