@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 10_000
+_AT_ONCE: Final = 16
+"""Uploads that are told of at a time: a slow hook must have room for what it is asked."""
 
 
 class Progress:
@@ -36,6 +38,7 @@ class Progress:
         self._places = places
         self._interval_s = interval_s
         self._told_at: OrderedDict[UploadId, float] = OrderedDict()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     @asynccontextmanager
     async def watched(
@@ -68,12 +71,13 @@ class Progress:
         while True:
             due_at = self._told_at.setdefault(info.id, loop.time()) + self._interval_s
             await asyncio.sleep(max(0.0, due_at - loop.time()))
-            self._note(info.id, loop.time())
-            offset = Offset(info.offset + received())
-            if offset == told:
-                continue
-            told = offset
-            stopped = await self._ask(head, replace(info, offset=offset))
+            async with self._turns:
+                self._note(info.id, loop.time())
+                offset = Offset(info.offset + received())
+                if offset == told:
+                    continue
+                told = offset
+                stopped = await self._ask(head, replace(info, offset=offset))
             if stopped is not None:
                 log.info("upload stopped by a hook", extra=fields(id=info.id))
                 stop(stopped)
