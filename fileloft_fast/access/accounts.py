@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _FULL_S: Final = 60
 """``Retry-After`` where only an upload that ends or goes makes room."""
 
+_USED_UP: Final = "the token has made all the uploads that it may"
+
 _AUDIT_MARGIN_S: Final = 600.0
 """An upload is written down before it is made, and made within this."""
 
@@ -45,6 +47,10 @@ class Accounts:
         TooLargeError where no waiting would help.
         """
         await self._database.run(lambda connection: _reserve(connection, permit, info, sized=sized))
+
+    async def look(self, permit: Permit, info: UploadInfo) -> None:
+        """Raise what ``reserve`` would, as things are now."""
+        await self._database.run(lambda connection: _look(connection, permit, info))
 
     def cancel(self, permit: Permit, info: UploadInfo) -> None:
         """Take back what was reserved for an upload that nothing came of."""
@@ -130,6 +136,16 @@ def _reserve(
         _put(connection, row)
 
 
+def _look(connection: sqlite3.Connection, permit: Permit, info: UploadInfo) -> None:
+    _, owner, size, running, _ = _row(info, 0.0)
+    _check_quota(connection, permit.quota, owner, size, running=running)
+    known = connection.execute(
+        "SELECT used FROM grants WHERE name = ?", (permit.token_id,)
+    ).fetchone()
+    if permit.uploads and known is not None and known[0] >= permit.uploads:
+        raise ForbiddenError(_USED_UP)
+
+
 def _use(connection: sqlite3.Connection, permit: Permit) -> None:
     """Count a use of the token; what was made with it may be gone by now, and counts."""
     used = connection.execute(
@@ -138,7 +154,7 @@ def _use(connection: sqlite3.Connection, permit: Permit) -> None:
         (permit.token_id, permit.expires_at, permit.uploads),
     ).fetchone()
     if used is None:
-        raise ForbiddenError("the token has made all the uploads that it may")
+        raise ForbiddenError(_USED_UP)
 
 
 def _cancel(connection: sqlite3.Connection, permit: Permit, upload: UploadId) -> None:

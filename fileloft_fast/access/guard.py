@@ -149,6 +149,16 @@ class Access:
 
     # -- how much -------------------------------------------------------------------------------
 
+    def take_turn(self, permit: Permit) -> None:
+        """Count a creation that is wished for. Raises QuotaError where they come too fast."""
+        if permit.quota.rate:
+            self._rates.take(permit.subject, permit.quota.rate)
+
+    async def foresee(self, permit: Permit, info: UploadInfo) -> None:
+        """Raise what ``counted`` would, and count nothing yet: before others are asked."""
+        if permit.uploads or self._counts(permit):
+            await self._accounts.look(permit, info)
+
     @asynccontextmanager
     async def counted(
         self, permit: Permit, info: UploadInfo, kept: tuple[type[Exception], ...] = ()
@@ -158,8 +168,6 @@ class Access:
         After an error of *kept* it is there all the same. Raises ForbiddenError, QuotaError,
         TooLargeError, AccountsError.
         """
-        if permit.quota.rate:
-            self._rates.take(permit.subject, permit.quota.rate)
         counts = bool(permit.uploads) or self._counts(permit)
         if counts:
             await self._accounts.reserve(permit, info, sized=self._counts(permit))

@@ -113,7 +113,7 @@ class Hooks:
                 raise _refusal(UploadRejectedError, _REJECTED, answer)
             for each in said:
                 if each.change_file_info is not None:
-                    info = await self._changed(info, each.change_file_info)
+                    info = await self._changed(head, info, each.change_file_info)
         return info, answer
 
     async def pre_finish(self, head: RequestHead, info: UploadInfo) -> AnswerChange:
@@ -192,10 +192,14 @@ class Hooks:
         request = describe(event, head, info, self._tools.places)
         return await self._tools.asking.ask(event, request)
 
-    async def _changed(self, info: UploadInfo, change: HookChange) -> UploadInfo:
+    async def _changed(self, head: RequestHead, info: UploadInfo, change: HookChange) -> UploadInfo:
         """Return *info* as a hook wants it. Raises HookFailedError, UploadExistsError."""
         upload, metadata, path = new_id(change), new_metadata(change), new_path(change)
         if upload is not None:
+            prefix = "" if head.permit is None else head.permit.prefix
+            if prefix and not upload.startswith(f"{prefix}-"):
+                # Whoever has made it could never see it: the token is about such ids alone.
+                raise HookFailedError(f"ChangeFileInfo.ID: the client's token asks for {prefix}-…")
             await self._check_new(upload)
         if path:
             if self._tools.publisher is None:

@@ -39,10 +39,12 @@ class HookedService(Service):
     """A ``Service`` that asks and tells hooks."""
 
     _hooks: Hooks
+    _creating: dict[int, Expecting]
 
     def use(self, hooks: Hooks) -> Self:
         """Ask and tell *hooks* from now on; called before the first request."""
         self._hooks = hooks
+        self._creating = {}  # what is expected of uploads that are made, by their requests
         if HookEvent.PRE_ACCESS in hooks.events:
             self._serve = {
                 kind: serve if kind is Options else self._guarded(serve)
@@ -69,14 +71,18 @@ class HookedService(Service):
             await self._load(head, effect.id)
 
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
-        await self._check_space()
-        info, change = await self._hooks.pre_create(head, self._draft(head, wanted))
+        await self._check_space(head)
+        info, change = await self._ask(head, self._draft(head, wanted))
         may_finish = info.length == 0 or (
             wanted.has_body and info.length is not None and wanted.size in {None, info.length}
         )
         events = _CREATED_AND_FINISHED if may_finish else _CREATED
         async with await self._hooks.expecting(head, info, *events) as expecting:
-            made = await self._make_counted(head, info, wanted, body)
+            self._creating[id(head)] = expecting
+            try:
+                made = await self._make_counted(head, info, wanted, body)
+            finally:
+                del self._creating[id(head)]
             last = await self._settle(head, expecting, made)
         return self._answers.changed(self._answers.created(head, made), merge((change, last)))
 
@@ -124,9 +130,9 @@ class HookedService(Service):
             return self._answers.changed(answer, change)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
-        await self._check_space()
+        await self._check_space(head)
         parts, info = await self._plan_join(head, wanted)
-        info, change = await self._hooks.pre_create(head, info)
+        info, change = await self._ask(head, info)
         async with await self._hooks.expecting(head, info, *_CREATED_AND_FINISHED) as expecting:
             info = await self._join_counted(head, info, parts)
             last = await self._settle(head, expecting, info)
@@ -156,8 +162,18 @@ class HookedService(Service):
             async with progress.watched(head, found.info, lambda: hold.received, body.interrupt):
                 return await super()._bring(head, found, wanted, body, room, hold)
         except UploadStoppedError:
+            creating = self._creating.get(id(head))
+            if creating is not None:
+                creating.settle(found.info)  # it was made; first things first
             await self._terminated(head, found.info)
             raise
+
+    async def _ask(self, head: RequestHead, info: UploadInfo) -> tuple[UploadInfo, AnswerChange]:
+        """Return what hooks make of *info*. Nobody is asked of what a quota refuses anyway."""
+        asks = HookEvent.PRE_CREATE in self._hooks.events
+        if asks and self._access is not None and head.permit is not None:
+            await self._access.foresee(head.permit, info)
+        return await self._hooks.pre_create(head, info)
 
     async def _terminated(self, head: RequestHead, info: UploadInfo) -> None:
         async with await self._hooks.expecting(head, info, HookEvent.POST_TERMINATE) as expecting:

@@ -161,7 +161,7 @@ class Service:
         return self._answers.options(head)
 
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
-        await self._check_space()
+        await self._check_space(head)
         info = await self._make_counted(head, self._draft(head, wanted), wanted, body)
         return self._answers.created(head, info)
 
@@ -263,7 +263,7 @@ class Service:
         return await self._intake.bring(found, wanted, body, room, hold)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
-        await self._check_space()
+        await self._check_space(head)
         parts, info = await self._plan_join(head, wanted)
         info = await self._join_counted(head, info, parts)
         await self._clean_up(wanted)
@@ -384,6 +384,9 @@ class Service:
             with contextlib.suppress(FileloftError):
                 self._access.settle((await self._store.load(info.id)).info)
 
-    async def _check_space(self) -> None:
+    async def _check_space(self, head: RequestHead) -> None:
+        """Raise what keeps anything from being made now, whatever it is."""
         if await self._store.free_bytes() < self._min_free_bytes:
             raise StorageFullError("less than FILELOFT_MIN_FREE is left")
+        if self._access is not None and head.permit is not None:
+            self._access.take_turn(head.permit)

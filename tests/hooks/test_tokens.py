@@ -102,3 +102,40 @@ def test_an_id_that_two_want_is_counted_for_who_has_it(
         assert sorted(statuses) == [201, 409]
         hooks.answers.clear()
         assert guarded.post({"Upload-Length": "1500", **alice}).status == 429
+
+
+def test_an_id_that_a_hook_chooses_begins_as_the_token_asks(
+    guarded: Endpoint, hooks: HookServer
+) -> None:
+    token = bearer(grant(subject="alice", prefix="a", uploads=9))
+    hooks.answers["pre-create"] = {"ChangeFileInfo": {"ID": "order-17"}}
+    answer = guarded.post({"Upload-Length": "5", **token})
+    assert (answer.status, answer.body) == (500, b"ERR_HOOK_FAILED: hook failed\n")
+    hooks.answers["pre-create"] = {"ChangeFileInfo": {"ID": "a-order-17"}}
+    upload = guarded.create(5, token)
+    assert upload.endswith("/a-order-17")
+    assert guarded.head(upload, token).status == 200
+
+
+def test_no_hook_is_asked_of_what_a_grant_or_a_quota_refuses(
+    guarded: Endpoint, hooks: HookServer
+) -> None:
+    token = bearer(grant(subject="carol", uploads=1))
+    guarded.create(5, token)
+    limited = bearer(grant(subject="dave", quota_bytes=10))
+    guarded.create(8, limited)
+    asked = len(hooks.wait_for("pre-create", 2))
+    assert guarded.post({"Upload-Length": "5", **token}).status == 403
+    assert guarded.post({"Upload-Length": "5", **limited}).status == 429
+    assert guarded.post({"Upload-Length": "50", **limited}).status == 413
+    assert len(hooks.wait_for("pre-create", asked)) == asked
+
+
+def test_an_upload_that_a_hook_rejects_counts_for_nobody(
+    guarded: Endpoint, hooks: HookServer
+) -> None:
+    token = bearer(grant(subject="erin", uploads=1))
+    hooks.answers["pre-create"] = {"RejectUpload": True}
+    assert guarded.post({"Upload-Length": "5", **token}).status == 400
+    hooks.answers.clear()
+    guarded.create(5, token)

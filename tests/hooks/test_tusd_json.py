@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 from tests.endpoint import Endpoint, metadata
-from tests.wire import OCTETS
+from tests.wire import OCTETS, render_request
 
 if TYPE_CHECKING:
     from tests.hooks.listener import HookServer
@@ -258,3 +258,16 @@ def test_progress_is_told_at_most_once_an_interval(hooked: Endpoint, hooks: Hook
         wire.send(bytes(400_000))
         assert wire.read().status == 204
     assert 0 < first <= 100_000 < second <= 600_000
+
+
+def test_an_upload_that_is_stopped_while_it_is_made_was_made_first(
+    hooked: Endpoint, hooks: HookServer
+) -> None:
+    hooks.answers["post-receive"] = {"StopUpload": True}
+    fields = {"Upload-Length": "1000000", "Content-Type": OCTETS}
+    with hooked.connect() as wire:
+        wire.send(render_request("POST", "/files/", fields, bytes(1_000_000))[:-500_000])
+        assert wire.read().status == 400
+    ident = hooks.wait_for("post-terminate")[0].upload["ID"]
+    told = [kind for kind in hooks.types(ident) if kind not in {"pre-create", "post-receive"}]
+    assert told == ["post-create", "post-terminate"]
