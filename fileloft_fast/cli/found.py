@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _INFO_NAME: Final = re.compile(rf"({UPLOAD_ID_PATTERN})\.info\Z")
 _LARGEST_INFO: Final = 64 * 1024  # a head, with its metadata, has less
 _NAMES: Final = ("filename", "name")
+# O_NONBLOCK: a pipe of such a name would be waited for until somebody writes to it.
+_READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Seen(Struct, frozen=True):
@@ -102,7 +104,7 @@ class Directory:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)  # a file object costs twice as much
+    descriptor = os.open(path, _READING)  # a file object costs twice as much
     try:
         return os.read(descriptor, _LARGEST_INFO)
     finally:

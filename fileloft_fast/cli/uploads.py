@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from fileloft_fast.errors import (
     UploadLockedError,
     UploadNotFoundError,
 )
-from fileloft_fast.model import UploadId
+from fileloft_fast.model import UPLOAD_ID_PATTERN, UploadId
 
 if TYPE_CHECKING:
     import argparse
@@ -118,6 +119,8 @@ async def _rm(settings: Settings, uploads: list[UploadId], force: bool) -> int: 
 
 async def _remove(storage: Storage, upload: UploadId, *, force: bool) -> str:
     """Delete one upload; return why not, "" where it was deleted."""
+    if re.fullmatch(UPLOAD_ID_PATTERN, upload) is None:
+        return "no such upload"
     if storage.locks.is_held(upload) and not force:
         return "a request works on it; --force ends that"
     try:

@@ -38,11 +38,19 @@ def parse_hook_urls(text: str) -> tuple[str, ...]:
     """Parse a comma list of http or https URLs; a comma within one is written %2C."""
     urls = tuple(part.strip() for part in text.split(",") if part.strip())
     for each in urls:
-        url = urlsplit(each)
-        plain = _PRINTABLE.fullmatch(each) and url.hostname and not url.fragment
-        if not plain or url.scheme not in {"http", "https"}:
+        if not (_PRINTABLE.fullmatch(each) and _is_url(each)):
             raise ValueError("must be a comma list of http or https URLs")
     return urls
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        has_port = url.port != 0
+    except ValueError:  # of a port that is none, or of half an IPv6 address
+        return False
+    named = bool(url.hostname) and has_port and not url.fragment
+    return named and url.scheme in {"http", "https"}
 
 
 def parse_hook_objects(text: str) -> tuple[str, ...]:

@@ -211,6 +211,8 @@ class FsStore:
                 raise
         except FileNotFoundError as error:
             raise UploadNotFoundError("a partial upload was removed meanwhile") from error
+        except FileExistsError as error:
+            raise UploadExistsError("there is such an upload already") from error
         except OSError as error:
             raise store_error(error) from error
         return info

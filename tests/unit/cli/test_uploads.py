@@ -176,3 +176,19 @@ def test_rm_leaves_an_upload_alone_that_a_request_works_on_unless_forced(
             assert ask(server.data, "rm", "--force", name) == 0
             assert wire.read().status == 423
         tus.assert_gone(upload)
+
+
+@pytest.mark.parametrize("upload", ["../outside", "a/b", ".", ""])
+def test_rm_names_uploads_and_no_paths(
+    directory: Path, capsys: pytest.CaptureFixture[str], upload: str
+) -> None:
+    assert ask(directory, "rm", upload) == 1
+    assert capsys.readouterr().err == f"fileloft-fast: {upload}: no such upload\n"
+
+
+def test_ls_waits_for_nobody_to_write_to_a_pipe(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(directory / f"{'d' * 32}.info")
+    assert ask(directory, "ls") == 0
+    assert f"{'d' * 32}" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fileloft_fast.config import BindAddress, values
+from fileloft_fast.config import BindAddress, hook_values, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,11 @@ TAKEN: list[tuple[Callable[[str], object], str, object]] = [
 ]
 
 REFUSED: list[tuple[Callable[[str], object], list[str]]] = [
+    (
+        hook_values.parse_hook_urls,
+        ["http://h:99999/", "http://h:x/", "http://[::1/", "http://h:0/"],
+    ),
+    (hook_values.parse_hook_urls, ["ftp://h/", "http:///x", "http://h/#f", "http://h/ü"]),
     (values.parse_flag, ["yes", "on", "2", "truee"]),
     (values.parse_size, ["-1", "1.5G", "64MB", "64 MM", "1e6", "٣", "9223372036854775808", "9T9"]),
     (values.parse_bind, ["", "8080", ":8080", "host:", "host:65536", "::1:80", "[x]:80", "a b:1"]),

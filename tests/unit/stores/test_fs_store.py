@@ -15,7 +15,7 @@ import pytest
 
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import Engine
-from fileloft_fast.errors import StoreError, UploadNotFoundError
+from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.stores import FsStore
 from tests.native.denial import run_denied
@@ -250,5 +250,17 @@ def test_a_scan_that_is_cancelled_closes_the_directory_after_its_reader(
                 await scanning
             assert not closed_early
             assert listing.closed
+
+    asyncio.run(scene())
+
+
+def test_a_final_upload_does_not_take_the_place_of_another(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(info_of(2), b"hi")
+            found = await store.load(ID)
+            with pytest.raises(UploadExistsError):
+                await store.concatenate(info_of(2), [found])
+            assert (await store.load(ID)).info.length == 2
 
     asyncio.run(scene())
