@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import time
@@ -53,8 +54,9 @@ class AccessLog:
         """Write what waits."""
         data, self._bytes = "".join(self._lines).encode(), 0
         self._lines.clear()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        with contextlib.suppress(OSError):  # nobody reads, as with any line of the log: it is lost
+            while data:
+                data = data[os.write(self._descriptor, data) :]
 
     def _on_due(self) -> None:
         self._timer = None

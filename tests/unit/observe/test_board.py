@@ -6,7 +6,7 @@ import mmap
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,6 +41,7 @@ def test_every_series_is_shown_from_the_start() -> None:
             assert samples[key] == 0.0
 
 
+@settings(deadline=None)  # the first example pays for what is loaded
 @given(st.lists(st.floats(0, 100)))
 def test_a_histogram_counts_each_value_once_and_in_its_bucket(values: list[float]) -> None:
     board = Board()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fileloft_fast.config import LOG_LEVELS
+from fileloft_fast.observe.access_log import AccessLog
 from fileloft_fast.observe.log import LineFormatter, configure_log, fields, render_pair
 
 if TYPE_CHECKING:
@@ -83,3 +85,15 @@ def test_a_message_from_a_client_is_still_one_line(message: str, value: str) -> 
     record = logging.LogRecord("x", logging.WARNING, "", 0, message, None, None)
     record.fields = {"value": value}
     assert LineFormatter().format(record).isprintable()
+
+
+def test_an_access_log_that_nobody_reads_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    access = AccessLog(writer)
+    access._lines.append("line\n")
+    try:
+        access.flush()
+    finally:
+        os.close(writer)
+    assert access._lines == []
