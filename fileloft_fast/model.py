@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
 from typing import Final, NewType, Protocol
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -26,6 +27,11 @@ ID_PREFIX_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,94}"
 
 MADE_ID_PATTERN: Final = rf"(?:{ID_PREFIX_PATTERN}-)?[0-9a-f]{{32}}"
 """Ids as this server makes them: what else lies in a directory or a bucket may be somebody's."""
+
+
+def shard_of(upload: UploadId, shards: int) -> int:
+    """Return which of *shards* has *upload*: the same in every process, today and tomorrow."""
+    return crc32(upload.encode()) % shards
 
 
 class Capability(StrEnum):

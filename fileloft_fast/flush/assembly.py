@@ -69,6 +69,10 @@ class FlushPlan(Struct, frozen=True, kw_only=True):
     bucket: str = ""
     stored: Told | None = None
     """Hears of each upload whose object is there; what it raises is tried again."""
+    owner: str = ""
+    """What the bucket knows the spool by; "" where it says so itself."""
+    mine: Callable[[UploadId], bool] = lambda _: True
+    """Tells which uploads are this spool's, of several that go by one name."""
     taken: Callable[[], int] = lambda: 0
     """Tells how many bytes the store has been sent: on a slow link, that something moves."""
 
@@ -107,8 +111,10 @@ async def _open_shared(spool: Spool, objects: Objects, plan: FlushPlan) -> Spool
 
 async def _open_owned(spool: Spool, objects: Objects, plan: FlushPlan) -> SpooledStore:
     """Return the store of finish or spool mode: an unfinished upload is this spool's."""
-    owner = await ensure_owner(spool)
-    orphans = Orphans(objects, plan.prefix, owner=owner, min_age_s=plan.orphan_age_s)
+    owner = plan.owner or await ensure_owner(spool)
+    orphans = Orphans(
+        objects, plan.prefix, owner=owner, min_age_s=plan.orphan_age_s, mine=plan.mine
+    )
     quarantine = Quarantine()
     keeps = plan.ack is AckMode.SPOOL
     copies = Copies(spool.free_bytes) if keeps else None
@@ -138,7 +144,14 @@ async def _open_owned(spool: Spool, objects: Objects, plan: FlushPlan) -> Spoole
         copies.serve(dock.flusher)
     removal = Removal(dock, ledger, orphans)
     kind = SpoolMode if keeps else FinishMode
-    mode = kind(dock, ledger, removal, ttl_s=plan.ttl_s, expire_finished=plan.expire_finished)
+    mode = kind(
+        dock,
+        ledger,
+        removal,
+        ttl_s=plan.ttl_s,
+        expire_finished=plan.expire_finished,
+        mine=plan.mine,
+    )
 
     async def sweep() -> int:
         local = {upload: [""] async for upload in spool.names()}

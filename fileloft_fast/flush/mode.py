@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
 from fileloft_fast.errors import NotStoredError, UploadNotFoundError
+from fileloft_fast.flush.attributes import ID_NAME
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.flush.record import (
     RECORD_SUFFIX,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.ledger import SpoolLedger
     from fileloft_fast.flush.removal import Removal
     from fileloft_fast.flush.shipment import Shipment
+
+_LOOK_AGAIN_S: Final = 0.1
 
 _is_upload: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
 
@@ -82,12 +86,12 @@ class FinishMode:
     """A finished upload is acknowledged when the object is in the store; any other when spooled.
 
     *ttl_s*: when finished uploads expire, None for never; only then they are looked for in the
-    bucket.
+    bucket. What is not *mine* is another worker's.
     """
 
     guarded: Final = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the assembly puts together
         self,
         dock: Dock,
         ledger: SpoolLedger,
@@ -95,7 +99,9 @@ class FinishMode:
         *,
         ttl_s: int | None,
         expire_finished: bool = False,
+        mine: Callable[[UploadId], bool] = lambda _: True,
     ) -> None:
+        self._mine = mine
         self._dock = dock
         self._ledger = ledger
         self._removal = removal
@@ -181,7 +187,7 @@ class FinishMode:
         prefix = self._dock.prefix
         async for key in self._dock.objects.list_keys(prefix):
             name = key[len(prefix) :].removesuffix(RECORD_SUFFIX)
-            if key.endswith(RECORD_SUFFIX) and _is_upload(name):
+            if key.endswith(RECORD_SUFFIX) and _is_upload(name) and self._mine(UploadId(name)):
                 yield UploadId(name)
 
     def _dated(self, info: UploadInfo) -> UploadInfo:
@@ -199,12 +205,21 @@ class FinishMode:
     async def _load_stored(self, upload: UploadId) -> RemoteFound:
         if upload in self._removal:
             raise UploadNotFoundError("no such upload")
-        fetched = await self._dock.objects.fetch(record_key(self._dock.prefix, upload))
-        record = None if fetched is None else parse_record(fetched[0], upload)
-        # One that is open belongs to another spool, or to one that was lost.
-        if fetched is None or record is None or record.state is not RecordState.STORED:
-            raise UploadNotFoundError("no such upload")
-        return RemoteFound(info_of(record, self._ttl_s), record, fetched[1])
+        while True:
+            fetched = await self._dock.objects.fetch(record_key(self._dock.prefix, upload))
+            record = None if fetched is None else parse_record(fetched[0], upload)
+            if fetched is not None and record is not None and record.state is RecordState.STORED:
+                return RemoteFound(info_of(record, self._ttl_s), record, fetched[1])
+            # One that is open belongs to another spool, or to one that was lost.
+            if self._mine(upload) or not await self._is_there(upload):
+                raise UploadNotFoundError("no such upload")
+            # Another worker has acknowledged it, and will say so here in a moment.
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _is_there(self, upload: UploadId) -> bool:
+        """Return whether the bucket has the object of *upload*, whatever its record says."""
+        head = await self._dock.objects.head(self._dock.key(upload))
+        return head is not None and head.metadata.get(ID_NAME) == upload
 
 
 class SpoolMode(FinishMode):

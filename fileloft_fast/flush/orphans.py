@@ -61,10 +61,20 @@ class Orphans:
     """What lies under *prefix* and belongs to no upload. *owner* names this spool.
 
     A lease tells no age: unless it says that nobody holds it, it goes once it was not written for
-    *min_age_s* between two looks, which a holder would have done hundreds of times.
+    *min_age_s* between two looks, which a holder would have done hundreds of times. Uploads that
+    are not *mine* are another worker's, who goes by the same name: nothing of them is touched.
     """
 
-    def __init__(self, objects: Objects, prefix: str, *, owner: str, min_age_s: float) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        prefix: str,
+        *,
+        owner: str,
+        min_age_s: float,
+        mine: Callable[[UploadId], bool] = lambda _: True,
+    ) -> None:
+        self._mine = mine
         self._objects = objects
         self._prefix = prefix
         self._owner = owner
@@ -84,7 +94,7 @@ class Orphans:
         left: set[UploadId] = set()
         async for session in self._objects.list_sessions(self._prefix):
             match = _match_object(session.key.removeprefix(self._prefix))
-            if match is None:
+            if match is None or not self._mine(UploadId(match["upload"])):
                 continue
             upload = UploadId(match["upload"])
             local = known(upload)
@@ -171,12 +181,14 @@ class Orphans:
 
     async def _is_stray(self, key: str, leases: dict[str, tuple[str, float]], now: float) -> bool:
         name = key.removeprefix(self._prefix)
-        if match := _match_tail(name) or _match_join(name):
+        match = _match_tail(name) or _match_join(name) or _match_lease(name)
+        if match is None or not self._mine(UploadId(match["upload"])):
+            return False
+        if not _match_lease(name):
             return self._is_old(match, now) and await self._is_unnamed(key, match)
-        if match := _match_lease(name):
-            record = await self._record(match)
-            if record is None or record.state is RecordState.STORED:
-                return await self._is_idle(key, leases, now, done=record is not None)
+        record = await self._record(match)
+        if record is None or record.state is RecordState.STORED:
+            return await self._is_idle(key, leases, now, done=record is not None)
         return False
 
     async def _is_unnamed(self, key: str, match: re.Match[str]) -> bool:

@@ -66,7 +66,7 @@ _KEPT: Final = (BodyCutError, BodyTimeoutError, ShuttingDownError, UploadLockedE
 Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
 
 
-def _new_id(head: RequestHead) -> UploadId:
+def _drawn_id(head: RequestHead) -> UploadId:
     """Return an id that nobody can guess, behind what the client's token wants it to begin with."""
     prefix = head.permit.prefix if head.permit is not None else ""
     return UploadId(f"{prefix}-{secrets.token_hex(16)}" if prefix else secrets.token_hex(16))
@@ -81,7 +81,8 @@ class Service:
 
     *min_free_bytes*: below so much free space nothing is created (507). *cleanup_partials*: a
     concatenation removes what it was made of. *access* admits requests, None where nobody is asked
-    who they are. *answers* are made by *rules* alone where not given.
+    who they are. *answers* are made by *rules* alone where not given. *mine* tells which
+    ids may be made here.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root hands every part in
@@ -96,7 +97,9 @@ class Service:
         cleanup_partials: bool = False,
         access: Access | None = None,
         answers: Answers | None = None,
+        mine: Callable[[UploadId], bool] = lambda _: True,
     ) -> None:
+        self._mine = mine
         self._rules = rules
         self._store = store
         self._locks = locks
@@ -165,11 +168,16 @@ class Service:
         info = await self._make_counted(head, self._draft(head, wanted), wanted, body)
         return self._answers.created(head, info)
 
+    def _new_id(self, head: RequestHead) -> UploadId:
+        while not self._mine(drawn := _drawn_id(head)):
+            continue
+        return drawn
+
     def _draft(self, head: RequestHead, wanted: Create) -> UploadInfo:
         """Return what is to be made."""
         now = time.time()
         return UploadInfo(
-            id=_new_id(head),
+            id=self._new_id(head),
             offset=Offset(0),
             length=wanted.length,
             metadata=wanted.metadata,
@@ -278,7 +286,7 @@ class Service:
         length = plan_concatenation(wanted, known, self._rules_for(head))
         now = time.time()
         info = UploadInfo(
-            id=_new_id(head),
+            id=self._new_id(head),
             offset=Offset(length),
             length=length,
             metadata=wanted.metadata,

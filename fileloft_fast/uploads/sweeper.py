@@ -48,7 +48,8 @@ class Sweeper:
     """Looks every *expired_s* seconds for expired uploads, every *leftovers_s* for what is left.
 
     *expired_s* is None where nothing expires. *access* hears of what is deleted, and has its
-    accounts put right, at first and with each look for leftovers. *turn*: where several processes
+    accounts put right, at first and with each look for leftovers, but for *audits* False:
+    where other processes have uploads that this one cannot see. *turn*: where several processes
     could sweep, only the one that has it does.
     """
 
@@ -61,6 +62,7 @@ class Sweeper:
         expired_s: float | None,
         leftovers_s: float,
         access: Access | None = None,
+        audits: bool = True,
         turn: Turn | None = None,
         board: Board | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Sweeper:
         self._expired_s = expired_s
         self._leftovers_s = leftovers_s
         self._access = access
+        self._audits = audits
         self._turn = turn
         self._board = Board() if board is None else board
 
@@ -80,7 +83,7 @@ class Sweeper:
                 group.create_task(self._repeat(self._tidy, self._leftovers_s))
                 if self._expired_s is not None:
                     group.create_task(self._repeat(self._sweep, self._expired_s))
-                if self._access is not None:
+                if self._access is not None and self._audits:
                     await _guarded(self._audit)
                     group.create_task(self._repeat(self._audit, self._leftovers_s))
         finally:
