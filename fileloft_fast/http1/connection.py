@@ -13,7 +13,6 @@ from fileloft_fast.errors import (
     HeadTimeoutError,
     OverloadedError,
     ShuttingDownError,
-    WireError,
 )
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
@@ -49,7 +48,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, site: Site, told: str | None = None) -> None:
         self._site = site
-        self._told = told  # the client's address in a PROXY header
+        self.told = told  # the client's address in a PROXY header
         self._loop = site.loop
         self._state = State.IDLE
         self._transport: asyncio.Transport | None = None
@@ -70,7 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         """Begin; never reads or pauses here, where uvloop does not honour it yet."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(self.high_water_bytes, 0)
-        self._peer = peer_of(transport, self._site.trusted, self._told)
+        self._peer = peer_of(transport, self._site.trusted, self.told)
         crowd = len(self._site.connections)
         self._site.connections.add(self)
         self._deadline = self._loop.time() + self._site.patience.head_s
@@ -241,7 +240,9 @@ class Connection(asyncio.BufferedProtocol):
                 self.resume()
                 return
             head = parse_head(request[: end + 4], secure=self.secure, peer=self._peer)
-        except WireError as error:
+            if self._site.handover is not None and self._site.handover.moves(self, head.path, data):
+                return
+        except FileloftError as error:
             self._refuse(error, head_only=data.lstrip(b"\r\n").startswith(b"HEAD "))
             return
         if self._site.behind is not None:

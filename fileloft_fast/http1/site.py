@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.http1.body import RequestBody
     from fileloft_fast.http1.connection import Connection
+    from fileloft_fast.http1.handover import Handover
     from fileloft_fast.model import Body, RequestHead, Response
 
 
@@ -57,6 +58,8 @@ class Site:
     behind: Callable[[RequestHead], RequestHead] | None = None
     ended: Callable[[RequestBody, Response], None] = lambda _body, _response: None
     """Hears of every request that is over, with its answer sent as far as that could be."""
+    handover: Handover | None = None
+    """Hands a connection to the worker that has the upload of its next request."""
     draining: bool = False
     """Whether each answer is the last one of its connection, but to a pipeline."""
     refusing: bool = False

@@ -176,6 +176,11 @@ METRICS: Final = (
     Metric("fileloft_draining", _G, "1 while the server is stopping", across=Across.MOST),
     Metric("fileloft_workers", _G, "processes that serve"),
     Metric("fileloft_worker_restarts_total", _C, "workers started anew since they had died"),
+    Metric(
+        "fileloft_connections_handed_over_total",
+        _C,
+        "connections handed to the worker that has the upload of their next request",
+    ),
     Metric("process_cpu_seconds_total", _C, "CPU time, user and system"),
     Metric("process_resident_memory_bytes", _G, "memory in use"),
     Metric("process_open_fds", _G, "descriptors that are open"),
