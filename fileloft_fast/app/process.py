@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 from collections.abc import Callable, Sequence
@@ -18,15 +19,19 @@ from fileloft_fast.app.adoption import adopt_uploads
 from fileloft_fast.app.ending import MainEnding, WorkerEnding
 from fileloft_fast.app.observing import observed
 from fileloft_fast.app.orphans import orphans_reaped
-from fileloft_fast.app.site import site_of
+from fileloft_fast.app.shards import take_shards
+from fileloft_fast.app.site import site_of, tus_rules
 from fileloft_fast.app.storage import opened_storage
 from fileloft_fast.app.workers import Launch, Supervisor
 from fileloft_fast.app.workers.boards import SharedBoards
 from fileloft_fast.app.workers.slots import open_slots
 from fileloft_fast.app.workers.supervisor import MARGIN_S
-from fileloft_fast.errors import ShuttingDownError
+from fileloft_fast.errors import ShuttingDownError, UploadNotFoundError
+from fileloft_fast.http1.handover import Handover, Inbox, open_inboxes
 from fileloft_fast.listen import Notifier, Server, close_sockets, open_desk_sockets
+from fileloft_fast.model import shard_of
 from fileloft_fast.observe.log import fields
+from fileloft_fast.tus.location import parse_target
 
 if TYPE_CHECKING:
     import socket
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from fileloft_fast.app.ending import Ending
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.config import Settings
+    from fileloft_fast.tus.rules import TusRules
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +51,25 @@ _DESCRIPTORS_A_PART: Final = 16  # a part that leaves, the small requests beside
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The listening sockets of one process: for uploads, and for operators alone."""
+    """Where requests come from to one process: for uploads, for operators, from other workers."""
 
     uploads: Sequence[socket.socket]
     desk: Sequence[socket.socket] = ()
+    inboxes: Sequence[Inbox] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """What workers share that have a spool each: the data directory, and their inboxes."""
+
+    directory: int
+    inboxes: Sequence[Inbox]
+
+    def close(self) -> None:
+        """Give all of it back."""
+        os.close(self.directory)
+        for inbox in self.inboxes:
+            close_sockets(inbox)
 
 
 def serve(settings: Settings, launch: Launch | None = None) -> int:
@@ -61,6 +82,13 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
         return uvloop.run(_serve_alone(settings, launch))
     slots, desk = open_slots(settings, launch), open_desk_sockets(settings)
     boards = SharedBoards(settings.workers)
+    shards: Shards | None = None
+    if settings.sharded:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to dump
+        # Ours until the last of the processes that are forked here has ended.
+        directory = take_shards(settings, _patience_s(settings, launch), launch.announce)
+        shards = Shards(directory, open_inboxes(settings.workers))
+    inboxes = None if shards is None else shards.inboxes
 
     def work(slot: int, channel: socket.socket) -> int:
         share = _share(settings)
@@ -71,7 +99,8 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
             patience_s=_patience_s(settings, launch),
             board=boards.of(slot),
         )
-        return uvloop.run(_serve_worker(share, opening, Doors(slots[slot], desk), channel))
+        doors = Doors(slots[slot], desk, inboxes)
+        return uvloop.run(_serve_worker(share, slot, opening, doors, channel))
 
     with closing(Notifier(settings)) as notifier:
         supervisor = Supervisor(
@@ -87,6 +116,8 @@ def serve(settings: Settings, launch: Launch | None = None) -> int:
             status = supervisor.run()
         finally:
             close_sockets(desk)
+            if shards is not None:
+                shards.close()
     log.info("stopped")
     return status
 
@@ -111,6 +142,7 @@ async def _serve_alone(settings: Settings, launch: Launch) -> int:
 
 async def _serve_worker(
     settings: Settings,
+    slot: int,
     opening: Callable[..., AbstractAsyncContextManager[Storage]],
     doors: Doors,
     channel: socket.socket,
@@ -119,22 +151,27 @@ async def _serve_worker(
     ending = WorkerEnding(channel)
     async with opening(on_wait=ending.waiting) as storage:
         await adopt_uploads(settings)
-        await _serve_until(ending, settings, storage, doors, ending.serving)
+        await _serve_until(ending, settings, storage, doors, ending.serving, slot)
     return 0
 
 
-async def _serve_until(
+async def _serve_until(  # noqa: PLR0913, PLR0917 - the composition root
     ending: Ending,
     settings: Settings,
     storage: Storage,
     doors: Doors,
     on_serving: Callable[[], None],
+    slot: int = 0,
 ) -> None:
     """Serve; return when requests and sweeps are over, so that the storage can be closed."""
     site, front = site_of(settings, storage, max_connections=_connections(settings))
     server = Server(site, settings)
     ending.on_reload(server.renew)
     await server.listen(doors.uploads)
+    if doors.inboxes is not None:
+        to = partial(_worker_of, tus_rules(settings), settings.workers)
+        site.handover = Handover(slot, doors.inboxes, to, storage.board)
+        site.handover.receive(site)
     async with observed(settings, storage, site, front, doors.desk):
         sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
         on_serving()
@@ -146,6 +183,8 @@ async def _serve_until(
             await server.finish(settings.shutdown_timeout_s, ending.at_once)
         storage.locks.drain(ShuttingDownError("the server is stopping"))
         await server.drain(settings.shutdown_timeout_s, storage.halt)
+        if site.handover is not None:
+            site.handover.stop(site)
         await asyncio.wait([sweeping])
     close_sockets(doors.desk)
 
@@ -157,6 +196,15 @@ def _patience_s(settings: Settings, launch: Launch) -> float:
     # Who follows another has told it to go: nobody would serve if it gave up before a worker that
     # hangs is killed there.
     return patience_s + MARGIN_S + _LAST_WORK_S if launch.slots else patience_s
+
+
+def _worker_of(rules: TusRules, workers: int, path: str) -> int | None:
+    """Return which worker has the upload that *path* names; None where it names none."""
+    try:
+        upload = parse_target(path, rules)
+    except UploadNotFoundError:
+        return None
+    return None if upload is None else shard_of(upload, workers)
 
 
 def _share(settings: Settings) -> Settings:

@@ -44,6 +44,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
         cleanup_partials=settings.enable_cleanup_concat_partials,
         access=storage.access,
         answers=CountedAnswers(rules, storage.board),
+        mine=storage.mine,
     )
     plain = settings.tls_cert is None
     as_json = settings.log_format is LogFormat.JSON

@@ -14,12 +14,14 @@ from msgspec import Struct
 
 from fileloft_fast.access import Access, load_access
 from fileloft_fast.app.fitness import check_fitness
+from fileloft_fast.app.shards import OWNER_NAME, folders, owner_of, reshard, shard_path
 from fileloft_fast.app.sharing import open_host_locks, own
 from fileloft_fast.config import AckMode, LockMode, SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import ConfigError, StoreError
 from fileloft_fast.flush import FlushPlan, Spool, SpooledStore, open_store
 from fileloft_fast.flush.rate import Rate
+from fileloft_fast.model import shard_of
 from fileloft_fast.observe.board import Board
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores import AnyStore, FsStore, PublishingStore
@@ -32,12 +34,11 @@ if TYPE_CHECKING:
     from fileloft_fast.config import Settings
     from fileloft_fast.flush.flusher import Flusher
     from fileloft_fast.hooks.hooks import Hooks
-    from fileloft_fast.model import UploadInfo
+    from fileloft_fast.model import UploadId, UploadInfo
     from fileloft_fast.stores.remote import Objects
 
 log = logging.getLogger(__name__)
 
-_SPOOL_NAME: Final = "spool.id"  # flush.recovery makes it in every spool
 _CHUNKS: Final = "chunk"
 """Chunk mode's own part of the data directory: a cache, which is thrown away at each start."""
 
@@ -58,6 +59,8 @@ class Storage(Struct, frozen=True):
     objects: Objects | None = None
     flusher: Flusher | None = None
     """Of an object store; None on a local disk."""
+    mine: Callable[[UploadId], bool] = lambda _: True
+    """Tells which uploads are here, where other workers have others."""
 
 
 @asynccontextmanager
@@ -92,7 +95,7 @@ async def opened_storage(
         if shared is not None:
             giving_up.callback(shared.close)
         await own(directory, patience_s, alone=shared is None, on_wait=wait)
-        await asyncio.get_running_loop().run_in_executor(None, _check_spool, settings)
+        await asyncio.get_running_loop().run_in_executor(None, _prepare, settings)
         store: AnyStore = directory
         halt: Callable[[], Awaitable[None]] | None = None
         objects = None
@@ -105,7 +108,7 @@ async def opened_storage(
             await objects.start()
             ending.push_async_callback(objects.close)
             spooled = await _open_spooled(
-                directory, objects, settings, rate, None if hooks is None else hooks.stored
+                directory, objects, settings, slot, rate, None if hooks is None else hooks.stored
             )
             ending.push_async_callback(spooled.close)
             store, halt = spooled, spooled.close
@@ -122,6 +125,7 @@ async def opened_storage(
             expired_s=settings.sweep_interval_s if settings.enable_expiration else None,
             leftovers_s=settings.remote_sweep_interval_s,
             access=access,
+            audits=not settings.sharded,
             turn=None if shared is None else shared.sweeping,
             board=board,
         )
@@ -129,9 +133,8 @@ async def opened_storage(
         if hooks is not None:
             halt = _halting(hooks, halt)
             await hooks.start(store)
-        yield Storage(
-            engine, store, locks, expiry, sweeper, halt, board, access, hooks, objects, flusher
-        )
+        work = (engine, store, locks, expiry, sweeper, halt, board, access, hooks, objects, flusher)
+        yield Storage(*work, _mine_of(settings, slot))
 
 
 def _load_hooks(engine: Engine, directory: FsStore, settings: Settings) -> Hooks | None:
@@ -172,7 +175,9 @@ def _open_directory(engine: Engine, settings: Settings, slot: int, board: Board)
     path, sync = settings.data_dir, settings.sync
     if settings.remote and settings.ack is not AckMode.SPOOL and sync is SyncMode.COMPLETE:
         sync = SyncMode.NONE  # what is acknowledged is in the object store
-    if settings.ack is AckMode.CHUNK:
+    if settings.sharded:
+        path = str(shard_path(settings, slot))
+    elif settings.ack is AckMode.CHUNK:
         path = str(Path(path, _CHUNKS, f"worker-{slot}" if settings.workers > 1 else ""))
     kind = Spool if settings.remote else PublishingStore if settings.hooks_wanted else FsStore
     try:
@@ -190,15 +195,22 @@ def _open_directory(engine: Engine, settings: Settings, slot: int, board: Board)
         raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
 
 
-def _check_spool(settings: Settings) -> None:
-    """Raise ConfigError where uploads wait to be shipped that these settings would not ship.
+def _prepare(settings: Settings) -> None:
+    """Have every upload in the spool of one process, where it is the only one. Blocks.
 
-    Read as plain files, those that were begun to be shipped have holes. Blocks.
+    Raises ConfigError where uploads wait to be shipped that these settings would not ship. Read as
+    plain files, those that were begun to be shipped have holes.
     """
     directory = Path(settings.data_dir)
-    if settings.remote and settings.ack is not AckMode.CHUNK:
+    if settings.sharded:
         return
-    if (directory / _SPOOL_NAME).exists() and any(directory.glob("*.journal")):
+    if settings.remote and settings.ack is not AckMode.CHUNK:
+        try:
+            reshard(directory, 1)
+        except OSError as error:
+            raise ConfigError(f"FILELOFT_DATA_DIR: {error}") from error
+        return
+    if (directory / OWNER_NAME).exists() and _is_shipping(directory):
         raise ConfigError(
             f"FILELOFT_DATA_DIR: {directory} has uploads on their way to an object store: start in"
             " another directory, or with that store and FILELOFT_ACK=finish until they are there"
@@ -210,10 +222,18 @@ def _check_spool(settings: Settings) -> None:
         )
 
 
-async def _open_spooled(
+def _is_shipping(directory: Path) -> bool:
+    left = (*folders(directory), directory)
+    return any(any(each.glob("*.journal")) for each in left) or any(
+        any(each.glob("*.info")) for each in left[:-1]
+    )
+
+
+async def _open_spooled(  # noqa: PLR0913, PLR0917 - the composition root
     spool: Spool,
     objects: Objects,
     settings: Settings,
+    slot: int,
     rate: Rate,
     stored: Callable[[UploadInfo], Awaitable[None]] | None,
 ) -> SpooledStore:
@@ -236,6 +256,8 @@ async def _open_spooled(
         taken=lambda: rate.taken,
         bucket=f"{settings.backend}:{_bucket(settings)}",
         stored=stored,
+        owner=owner_of(settings) if settings.sharded else "",
+        mine=_mine_of(settings, slot),
     )
     try:
         return await open_store(spool, objects, plan)
@@ -257,6 +279,13 @@ async def _open_leases(objects: Objects | None, settings: Settings) -> Leases | 
             leases = ObjectLeases(objects, settings.prefix, settings.lock_ttl_s)
     await leases.start()
     return leases
+
+
+def _mine_of(settings: Settings, slot: int) -> Callable[[UploadId], bool]:
+    """Return what tells the uploads of the worker in *slot* from others'."""
+    if not settings.sharded:
+        return lambda _: True
+    return lambda upload: shard_of(upload, settings.workers) == slot
 
 
 def _bucket(settings: Settings) -> str | None:

@@ -49,6 +49,10 @@ class Seen(Struct, frozen=True):
         return value.decode("utf-8", "replace")
 
 
+_FOLDERS: Final = "worker-*"
+"""The spools of several workers: with an object store, each has the uploads of some ids."""
+
+
 class Directory:
     """The data directory of *settings*; with an object store, what of uploads is still here."""
 
@@ -61,27 +65,32 @@ class Directory:
 
     def uploads(self) -> Iterator[Seen]:
         """Yield every upload, in no order. Raises OSError where the directory cannot be read."""
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                matched = _INFO_NAME.match(entry.name)
-                if matched is not None:
-                    seen = self.look(UploadId(matched[1]))
-                    if seen is not None:
-                        yield seen
+        for folder in [self.path, *self.path.glob(_FOLDERS)]:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    matched = _INFO_NAME.match(entry.name)
+                    if matched is not None:
+                        seen = self._look(f"{folder}/{matched[1]}", UploadId(matched[1]))
+                        if seen is not None:
+                            yield seen
 
     def look(self, upload: UploadId) -> Seen | None:
         """Return one upload, None where there is none. Blocks."""
         if re.fullmatch(UPLOAD_ID_PATTERN, upload) is None:
             return None
+        places = [f"{folder}/{upload}" for folder in (self.path, *self.path.glob(_FOLDERS))]
+        return next(filter(None, (self._look(place, upload) for place in places)), None)
+
+    def _look(self, place: str, upload: UploadId) -> Seen | None:
         try:
-            contents = _read(f"{self.path}/{upload}.info")
+            contents = _read(f"{place}.info")
         except FileNotFoundError:  # or removed while we look
             return None
         except OSError as error:
             return Seen(upload, "unreadable", problem=str(error.strerror))
         try:
             record = parse_info(contents, upload)
-            found = os.stat(f"{self.path}/{upload}")  # noqa: PTH116 - 100,000 of them
+            found = os.stat(place)  # noqa: PTH116 - 100,000 of them
         except FileNotFoundError:
             return Seen(upload, "unreadable", problem="its data is not there")
         except (OSError, StoreError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from fileloft_fast.app import DirectoryTakenError, opened_storage
+from fileloft_fast.app.shards import alone
 from fileloft_fast.cli.progress import counting
 from fileloft_fast.errors import ConfigError, FileloftError
 
@@ -32,7 +33,7 @@ def sweep(settings: Settings) -> int:
 
 
 async def _sweep(settings: Settings) -> int:
-    async with opened_storage(settings) as storage:
+    async with opened_storage(alone(settings)) as storage:
         if settings.enable_expiration:
             with counting("uploads") as on_seen:
                 removed, seen = await storage.sweeper.sweep(on_seen)

@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 
 from fileloft_fast.app import DirectoryTakenError, opened_storage
+from fileloft_fast.app.shards import alone
 from fileloft_fast.cli.found import Directory, Seen, told
 from fileloft_fast.cli.progress import watched
 from fileloft_fast.errors import (
@@ -107,7 +108,7 @@ def rm(settings: Settings, wanted: argparse.Namespace) -> int:
 
 async def _rm(settings: Settings, uploads: list[UploadId], force: bool) -> int:  # noqa: FBT001 - named by the caller's switch
     status = 0
-    async with opened_storage(settings) as storage:
+    async with opened_storage(alone(settings)) as storage:
         for upload in watched(uploads, "uploads"):
             problem = await _remove(storage, upload, force=force)
             if problem:

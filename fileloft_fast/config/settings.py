@@ -235,6 +235,11 @@ class Settings(Observing):
         return self.backend != "fs"
 
     @property
+    def sharded(self) -> bool:
+        """Whether each of several workers has a spool of its own, and the uploads in it."""
+        return self.workers > 1 and self.remote and self.ack is not AckMode.CHUNK
+
+    @property
     def prefix(self) -> str:
         """What the keys of the object store in use begin with."""
         prefixes = {"s3": self.s3_prefix, "gcs": self.gcs_prefix, "azure": self.azure_prefix}
@@ -274,14 +279,32 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def _worker_contradictions(settings: Settings) -> Iterator[str]:
-    replicas = settings.ack is AckMode.CHUNK and settings.lock is not LockMode.LOCAL
-    if settings.workers > 1 and settings.remote and not replicas:
+    if settings.sharded:
+        yield from _shard_contradictions(settings)
+        return
+    local = settings.lock is LockMode.LOCAL
+    if settings.workers > 1 and settings.remote and local:
         yield (
-            "FILELOFT_WORKERS: with an object store, several workers need FILELOFT_ACK=chunk and"
-            " FILELOFT_LOCK=redis or store; else one process has the spool alone"
+            "FILELOFT_WORKERS: with FILELOFT_ACK=chunk, several workers need FILELOFT_LOCK=redis or"
+            " store"
         )
-    elif settings.workers > 1 and not settings.remote and settings.lock is not LockMode.LOCAL:
+    elif settings.workers > 1 and not settings.remote and not local:
         yield "FILELOFT_WORKERS: on a local disk, FILELOFT_LOCK must be local with several workers"
+
+
+def _shard_contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what does not work where a request may have to go to the worker of its upload."""
+    so = f"with several workers and FILELOFT_ACK={settings.ack}"
+    if settings.tls_cert is not None:
+        yield f"FILELOFT_TLS_CERT: not {so}, which hand connections over: let a proxy end TLS"
+    if settings.hooks_wanted:
+        yield f"FILELOFT_HOOKS_ENABLED_EVENTS: no hooks {so}"
+    if settings.quota_bytes or settings.quota_uploads:
+        yield f"FILELOFT_QUOTA_BYTES, FILELOFT_QUOTA_UPLOADS: not {so}, of which none sees all"
+    if settings.enable_cleanup_concat_partials:
+        yield f"FILELOFT_ENABLE_CLEANUP_CONCAT_PARTIALS: not {so}: partial uploads are others'"
+    if settings.enable_concatenation and settings.ack is AckMode.SPOOL:
+        yield f"FILELOFT_ENABLE_CONCATENATION: not {so}: partial uploads are in several spools"
 
 
 def _serving_contradictions(settings: Settings) -> Iterator[str]:

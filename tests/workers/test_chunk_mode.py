@@ -105,11 +105,9 @@ def test_a_successor_that_cannot_serve_sends_nobody_away(cloud: Cloud, tmp_path:
         assert any("FILELOFT_TLS_CERT: " in line for line in server.log)
 
 
-def test_one_process_alone_ships_what_is_acknowledged_before_it_is_in_the_store(
-    cloud: Cloud, tmp_path: Path
-) -> None:
-    with pytest.raises(AssertionError, match="FILELOFT_WORKERS: with an object store"):
-        Server(tmp_path, {**cloud.settings, "FILELOFT_WORKERS": "2"})
+def test_replicas_need_locks_that_they_share(cloud: Cloud, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"FILELOFT_(WORKERS|ACK|LOCK): "):
+        Server(tmp_path, {**cloud.settings, "FILELOFT_WORKERS": "2", "FILELOFT_ACK": "chunk"})
 
 
 def test_a_process_that_has_its_spool_alone_is_followed_by_one_that_waits_for_it(
