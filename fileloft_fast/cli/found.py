@@ -57,7 +57,7 @@ class Directory:
     """The data directory of *settings*; with an object store, what of uploads is still here."""
 
     def __init__(self, settings: Settings) -> None:
-        chunk = settings.ack is AckMode.CHUNK
+        self._chunk = chunk = settings.ack is AckMode.CHUNK
         self.path = Path(settings.data_dir, "chunk") if chunk else Path(settings.data_dir)
         ttl_s = settings.expiration_ttl_s if settings.enable_expiration else None
         self._ttl_s = ttl_s
@@ -65,7 +65,7 @@ class Directory:
 
     def uploads(self) -> Iterator[Seen]:
         """Yield every upload, in no order. Raises OSError where the directory cannot be read."""
-        for folder in [self.path, *self.path.glob(_FOLDERS)]:
+        for folder in self._folders():
             with os.scandir(folder) as entries:
                 for entry in entries:
                     matched = _INFO_NAME.match(entry.name)
@@ -78,8 +78,13 @@ class Directory:
         """Return one upload, None where there is none. Blocks."""
         if re.fullmatch(UPLOAD_ID_PATTERN, upload) is None:
             return None
-        places = [f"{folder}/{upload}" for folder in (self.path, *self.path.glob(_FOLDERS))]
+        places = [f"{folder}/{upload}" for folder in self._folders()]
         return next(filter(None, (self._look(place, upload) for place in places)), None)
+
+    def _folders(self) -> list[Path]:
+        if self._chunk:  # a cache of each worker, of the same uploads
+            return [self.path]
+        return [self.path, *(each for each in self.path.glob(_FOLDERS) if each.is_dir())]
 
     def _look(self, place: str, upload: UploadId) -> Seen | None:
         try:

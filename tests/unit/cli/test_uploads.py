@@ -106,6 +106,18 @@ def test_ls_keeps_to_what_is_asked_for(
     assert listed(capsys.readouterr().out) == kept
 
 
+def test_uploads_in_the_spools_of_workers_are_found(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "worker-1").mkdir()
+    (directory / "worker-2").write_text("a file")
+    for name in (OPEN, f"{OPEN}.info"):
+        (directory / name).rename(directory / "worker-1" / name)
+    assert ask(directory, "ls", "--json", **TTL) == 0
+    assert listed(capsys.readouterr().out) == {OPEN, DONE, OLD}
+    assert ask(directory, "show", OPEN, **TTL) == 0
+
+
 def test_an_upload_that_cannot_be_read_is_told_of(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
