@@ -57,7 +57,7 @@ def play(scene: Play, length: int, *pieces: bytes, **more: Any) -> None:
     async def run() -> None:
         source = Source(*pieces, failure=more.get("failure"))
         teller = Teller(Response(200, body=ByteStream(length, source.pieces())), UNAVAILABLE)
-        async with asyncio.timeout(10), served(teller, more.get("patience")) as (site, address):
+        async with asyncio.timeout(60), served(teller, more.get("patience")) as (site, address):
             with await connected(address, more.get("receive_buffer")) as client:
                 await scene(source, site, client)
             while site.tasks:  # noqa: ASYNC110 - the site has no event
