@@ -23,6 +23,10 @@ AUDIENCE: Final = "uploads"
 ISSUER: Final = "https://issuer.example"
 
 
+LIFE_S = 6 * 3600
+"""Longer than all tests together: some tokens are made when the tests are collected."""
+
+
 @cache
 def private_key(name: str) -> Any:
     """Return the private key *name*, which says its kind: rsa-…, ec-… or ed-…; made once."""
@@ -61,7 +65,7 @@ def jwks(*names: str) -> bytes:
 
 def claims(subject: object = "alice", **changes: object) -> dict[str, Any]:
     """Return the claims of a good token; a change to None leaves a claim away."""
-    good = {"sub": subject, "exp": int(time.time()) + 600, "aud": AUDIENCE, "iss": ISSUER}
+    good = {"sub": subject, "exp": int(time.time()) + LIFE_S, "aud": AUDIENCE, "iss": ISSUER}
     return {key: value for key, value in {**good, **changes}.items() if value is not None}
 
 
@@ -86,7 +90,7 @@ def shared(subject: object = "alice", **changes: object) -> str:
     return jwt.encode(told, JWT_SECRET, algorithm="HS256")
 
 
-def grant(secret: str = GRANT_SECRET, expires_in_s: float = 600, **limits: Any) -> str:
+def grant(secret: str = GRANT_SECRET, expires_in_s: float = LIFE_S, **limits: Any) -> str:
     """Return a grant; see ``issue_grant``."""
     return issue_grant(secret, expires_in_s=expires_in_s, **limits)
 

@@ -26,12 +26,12 @@ from fileloft_fast.flush.removal import Removal
 from fileloft_fast.flush.shelf import Shelf
 from fileloft_fast.flush.spool_room import SpoolLimits, SpoolRoom
 from fileloft_fast.flush.store import SpooledStore
+from fileloft_fast.model import UploadId  # noqa: TC001 - a field of a struct, whose signature is read
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.journal import Entry
     from fileloft_fast.flush.ledger import Ledger
     from fileloft_fast.flush.spool import Spool
-    from fileloft_fast.model import UploadId
     from fileloft_fast.stores.remote.objects import Objects
 
 _PARTS_EACH: Final = 3

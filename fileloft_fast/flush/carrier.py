@@ -31,6 +31,7 @@ from fileloft_fast.flush.shipment import (
     Step,
 )
 from fileloft_fast.flush.unbroken import unbroken
+from fileloft_fast.model import UploadInfo
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, Piece, Receipt
@@ -38,13 +39,12 @@ from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, 
 if TYPE_CHECKING:
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.flush.ledger import Ledger
-    from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores import FsStore
     from fileloft_fast.stores.remote.objects import Objects
 
 log = logging.getLogger(__name__)
 
-Told = Callable[["UploadInfo"], Awaitable[None]]
+Told = Callable[[UploadInfo], Awaitable[None]]
 
 _BLOCK_BYTES: Final = 64 * 1024  # of whatever file system: a multiple of its own
 

@@ -177,6 +177,7 @@ def test_one_of_two_servers_sweeps_and_the_other_one_when_that_is_gone(tmp_path:
         other = stack.enter_context(Server(tmp_path, settings))
         for endpoint in (Endpoint(one), Endpoint(other)):
             endpoint.create(10)
+        eventually(lambda: any("msg=swept" in line for each in (one, other) for line in each.log))
         eventually(lambda: not Endpoint(one).uploads())
         swept = [any("msg=swept" in line for line in each.log) for each in (one, other)]
         assert sorted(swept) == [False, True]
