@@ -23,7 +23,7 @@ AUDIENCE: Final = "uploads"
 ISSUER: Final = "https://issuer.example"
 
 
-LIFE_S = 6 * 3600
+LIFE_S: Final = 6 * 3600
 """Longer than all tests together: some tokens are made when the tests are collected."""
 
 
