@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
 
+from tests.two_way_tls import secured
+
 TUS_VERSION: Final = "1.0.0"
 OCTETS: Final = "application/offset+octet-stream"
 CHUNKED: Final = {"Transfer-Encoding": "chunked"}
@@ -113,7 +115,7 @@ class Wire:
         if first:
             self.socket.sendall(first)
         if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=address[0])
+            self.socket = secured(self.socket, tls, address[0])
         self.leftover = bytearray()
         """Bytes that were received and belong to no answer yet."""
 

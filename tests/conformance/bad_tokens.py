@@ -127,7 +127,7 @@ BAD: Final[dict[str, Callable[[], tuple[str, dict[str, str]]]]] = {
     "grant-by-the-list-of-secrets": lambda: in_field(
         grant(f"{tokens.GRANT_SECRET},{tokens.FORMER_SECRET}")
     ),
-    "expired-grant": lambda: in_field(grant(subject="alice", now=NOW - 6000)),
+    "expired-grant": lambda: in_field(grant(subject="alice", now=NOW - tokens.LIFE_S - 60)),
     "limit-of-another-version": lambda: in_field(user(fileloft={"speed": 1})),
     "unknown-operation": lambda: in_field(user(fileloft={"ops": ["everything"]})),
     "limits-are-a-word": lambda: in_field(user(fileloft="none")),

@@ -17,6 +17,7 @@ from tests.certificates import Authority, Pair
 from tests.deadline import eventually
 from tests.endpoint import Endpoint
 from tests.server import Server
+from tests.two_way_tls import secured
 from tests.wire import OCTETS, NoAnswerError, Wire, render_request
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_a_slow_reader_gets_all_of_the_last_answer(shop: Endpoint) -> None:
         below.settimeout(10)
         below.connect(shop.server.address)
         assert shop.server.tls is not None
-        with shop.server.tls.wrap_socket(below, server_hostname="127.0.0.1") as slow:
+        with secured(below, shop.server.tls, "127.0.0.1") as slow:
             slow.sendall(render_request("GET", upload, {"Connection": "close"}))
             got = 0
             while piece := slow.recv(65536):
