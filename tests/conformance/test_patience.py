@@ -229,4 +229,4 @@ def test_one_byte_chunks_do_not_hold_other_clients_up(fleet: Fleet) -> None:
         for each in running:
             each.result(10)
         floods.shutdown()
-        assert sorted(took)[10] < 0.1, took
+        assert sorted(took)[10] < 0.3, took  # on two cores, which the floods want too
