@@ -83,15 +83,78 @@ cdef extern from "<sys/ioctl.h>" nogil:
     unsigned long FIONREAD
     int ioctl(int descriptor, unsigned long request, ...)
 
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
 cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT
     int MSG_MORE
     int MSG_NOSIGNAL
     int SOL_SOCKET
+    int MSG_TRUNC
+    int SO_ERROR
     int SO_RCVLOWAT
+    int SOCK_CLOEXEC
+    int SOCK_NONBLOCK
+    int SOCK_STREAM
+
+    struct sockaddr:
+        pass
+
+    struct sockaddr_storage:
+        unsigned short ss_family
+
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
+    int socket(int family, int kind, int protocol)
+    int connect(int sock, const sockaddr* address, uint32_t length)
+    ssize_t sendmsg(int sock, const msghdr* message, int flags)
+    int getsockopt(int sock, int level, int option, void* value, uint32_t* length)
     ssize_t recv(int sock, void* buffer, size_t length, int flags)
     ssize_t send(int sock, const void* buffer, size_t length, int flags)
     int setsockopt(int sock, int level, int option, const void* value, uint32_t length)
+
+cdef extern from "<netinet/in.h>" nogil:
+    int IPPROTO_TCP
+
+    struct in_addr:
+        pass
+
+    struct in6_addr:
+        pass
+
+    struct sockaddr_in:
+        unsigned short sin_family
+        unsigned short sin_port
+        in_addr sin_addr
+
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        unsigned short sin6_port
+        in6_addr sin6_addr
+        uint32_t sin6_scope_id
+    unsigned short htons(unsigned short port)
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    int TCP_NODELAY
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char* text, void* address)
+
+cdef extern from "<sys/un.h>" nogil:
+    struct sockaddr_un:
+        unsigned short sun_family
+        char sun_path[108]
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+    short POLLIN
+    int poll(pollfd* watched, unsigned long count, int timeout_ms)
 
 cdef extern from "<sys/sendfile.h>" nogil:
     ssize_t sendfile(int sock, int file, int64_t* offset, size_t length)
@@ -105,6 +168,10 @@ cdef extern from "<sys/epoll.h>" nogil:
         epoll_data_t data
     uint32_t EPOLLIN
     uint32_t EPOLLOUT
+    uint32_t EPOLLERR
+    uint32_t EPOLLHUP
+    uint32_t EPOLLRDHUP
+    uint32_t EPOLLET
     uint32_t EPOLLONESHOT
     int EPOLL_CLOEXEC
     int EPOLL_CTL_ADD
@@ -130,6 +197,7 @@ cdef extern from "<sys/timerfd.h>" nogil:
         timespec it_interval
         timespec it_value
     int TFD_CLOEXEC
+    int TFD_TIMER_ABSTIME
     int TFD_NONBLOCK
     int timerfd_create(int clock, int flags)
     int timerfd_settime(int timer, int flags, const itimerspec* wanted, itimerspec* old)

@@ -93,8 +93,9 @@ class Load:
 
     @property
     def first_failure(self) -> bytes:
-        """What the server said (a head, or what there was of it) or the system's error, where a
-        unit failed first; empty where none did.
+        """What the server said where a unit failed first, or the system's error; empty: none did.
+
+        What it said is a head, or what there was of it.
         """
 
     @property

@@ -2,8 +2,6 @@
 
 from typing import final
 
-__pyx_capi__: dict[str, object]
-
 @final
 class Step:
     """One request and the answer that is wanted."""

@@ -18,7 +18,8 @@ NO_SETTINGS: Final = {
     "FILELOFT_ENABLE_H2C",  # fileloft's, which stops the start with a reason
 }
 SETTING: Final = re.compile(r"FILELOFT_[A-Z0-9_]*")
-INNER_MODULES: Final = re.compile(r"fileloft_fast\.dataplane\.\w+")
+# the load client is not the engine: no server loads it, and so it is no part of the façade
+INNER_MODULES: Final = re.compile(r"fileloft_fast\.dataplane\.(?!load$)\w+")
 CIMPORT: Final = re.compile(
     r"^\s*(?:from\s+(?:fileloft_fast\.dataplane)?\.?(\w+)\s+cimport|"
     r"cimport\s+fileloft_fast\.dataplane\.(\w+))",

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NATIVE_LAYERS = (
+    "load",
+    "crews",
+    "units",
+    "scores",
+    "queues",
+    "wires",
+    "locations",
+    "answers",
+    "steps",
+    "histogram",
     "engine",
     "transfers",
     "receive",
