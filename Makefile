@@ -37,7 +37,9 @@ test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each
 	python -m tests.images.rehearse
 
 bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
-	pytest benchmarks --benchmark-only
+	@.ci/system-packages bench "$(PYTHON)"
+	python -m benchmarks.micro
+	python -m benchmarks.instructions
 
 docs: $(VENV)/.dev          ## the documentation, into site/
 	mkdocs build --strict

@@ -1,0 +1,125 @@
+"""Count the instructions that requests cost: ``python -m benchmarks.instructions``.
+
+Our server runs under valgrind; what it does outside the kernel is counted, and is nearly the same
+each time. ``--update`` stores the counts; ``--python`` tells which Python functions they are of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import platform
+import shutil
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.baseline import (
+    Baseline,
+    judge,
+    read_baseline,
+    render_table,
+    rounded,
+    write_baseline,
+)
+from benchmarks.instructions.counted import MissingProgramError, count
+from benchmarks.instructions.frames import Frames
+from benchmarks.instructions.works import WORKS
+
+if TYPE_CHECKING:
+    from benchmarks.instructions.callgrind import Counts
+    from benchmarks.instructions.works import Work
+
+TOLERANCE: Final = 0.05
+"""Counts differ by a percent or two from run to run: threads meet at other moments."""
+
+# What a request passes through beside our own code: another version of one has other counts.
+_PARTS: Final = ("httptools", "msgspec", "uvloop")
+
+
+def environment() -> str:
+    """Return what counts depend on, and a machine's speed does not."""
+    python = platform.python_version()
+    parts = " ".join(f"{name} {version(name)}" for name in _PARTS)
+    build = hashlib.sha256(repr((*platform.python_build(), platform.python_compiler())).encode())
+    system = f"{platform.machine()} {'-'.join(platform.libc_ver())}"
+    return f"python {python} ({build.hexdigest()[:8]}), {parts}, {system}"
+
+
+def main() -> int:
+    """Return the exit status: 1 where a request costs more than it did."""
+    asked = _parse_arguments()
+    figures: dict[str, float] = {}
+    try:
+        for name in asked.only or WORKS:
+            figures[name] = _measure(name, WORKS[name], asked.folder, asked.top, asked.python)
+    except MissingProgramError as missing:
+        say(str(missing))
+        return 2
+    if asked.python:  # which costs instructions of its own
+        return 0
+    key, stored = environment(), read_baseline()
+    known = stored.instructions.get(key, {})
+    before = {name: known[name] for name in known if name in figures}
+    verdicts = judge(before, figures, lambda _: TOLERANCE)
+    say(f"\ninstructions a request; {key}")
+    say(render_table(verdicts))
+    if asked.update:
+        kept = {**stored.instructions, key: known | rounded(figures)}
+        write_baseline(Baseline(stored.ratios, kept))
+        say("stored as the baseline")
+        return 0
+    if not known:
+        say("no baseline for this environment: --update stores one")
+    return int(any(verdict.bad for verdict in verdicts))
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", choices=WORKS, help="may be repeated")
+    parser.add_argument("--update", action="store_true", help="store the counts")
+    parser.add_argument("--python", action="store_true", help="tell the Python functions")
+    parser.add_argument("--top", type=int, default=12, help="how many functions are told")
+    parser.add_argument("--folder", type=Path, default=Path("build/instructions"))
+    return parser.parse_args()
+
+
+def _measure(name: str, work: Work, parent: Path, top: int, python: bool) -> float:  # noqa: FBT001
+    """Count one work, print where its instructions go, and return how many a request has."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent)).resolve()
+    if python:
+        frames = Frames(folder)
+        counts = count(work, folder, settings=frames.settings, on_part=frames.look)
+        rows = [
+            (f"{frame.own / work.times:12,.0f} {frame.whole / work.times:12,.0f}", frame.name)
+            for frame in frames.attribute(counts)
+        ]
+    else:
+        counts = count(work, folder)
+        rows = _functions(counts, work.times)
+    if not work.many_files:
+        shutil.rmtree(folder / "data")
+    say(f"\n{name}: {counts.total / work.times:,.0f} instructions a request")
+    for figures, function in rows[:top]:
+        say(f"{figures}  {function}")
+    return counts.total / work.times
+
+
+def _functions(counts: Counts, times: int) -> list[tuple[str, str]]:
+    return [
+        (f"{own / times:12,.0f} {own / counts.total:6.1%}", function)
+        for function, own in counts.own.most_common()
+    ]
+
+
+def say(line: str) -> None:
+    """Print a line now."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
