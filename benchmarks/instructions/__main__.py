@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.instructions.works import Work
 
 TOLERANCE: Final = 0.05
-"""Counts differ by a percent or two from run to run: threads meet at other moments."""
+"""Counts differ by half a percent from run to run, those of large bodies by three."""
 
 # What a request passes through beside our own code: another version of one has other counts.
 _PARTS: Final = ("httptools", "msgspec", "uvloop")
