@@ -119,15 +119,15 @@ cdef class Histogram:
 
     @property
     def min_s(self):
-        return self.tally.min_ns * 1e-9
+        return self.tally.min_ns / 1e9
 
     @property
     def max_s(self):
-        return self.tally.max_ns * 1e-9
+        return self.tally.max_ns / 1e9
 
     @property
     def mean_s(self):
-        return self.tally.sum_ns * 1e-9 / self.tally.count if self.tally.count else 0.0
+        return self.tally.sum_ns / 1e9 / self.tally.count if self.tally.count else 0.0
 
     def percentile(self, double percent):
         cdef double rank
@@ -138,15 +138,15 @@ cdef class Histogram:
         # 99.9 % of 1,000 is 999 and not, by rounding, 1,000
         rank = ceil(percent * <double>self.tally.count / 100.0 - 1e-9)
         if rank < 1.0:
-            return self.tally.min_ns * 1e-9
+            return self.tally.min_ns / 1e9
         if rank >= <double>self.tally.count:
-            return self.tally.max_ns * 1e-9
-        return _ranked(self.tally, <uint64_t>rank) * 1e-9
+            return self.tally.max_ns / 1e9
+        return _ranked(self.tally, <uint64_t>rank) / 1e9
 
     def buckets(self):
         cdef int bucket
         return [
-            (_lower(bucket + 1) * 1e-9, self.tally.buckets[bucket])
+            (_lower(bucket + 1) / 1e9, self.tally.buckets[bucket])
             for bucket in range(self.tally.first, self.tally.last + 1)
             if self.tally.buckets[bucket]
         ]

@@ -36,6 +36,7 @@ from fileloft_fast.dataplane.wires cimport (
 cdef enum:
     CONNECTIONS_MAX = 1000000
     THREADS_MAX = 256
+    SIGNAL_MS = 100
 
 # a cimport alone gives no name to Python
 globals().update(Histogram=Histogram, Step=Step)
@@ -256,7 +257,7 @@ cdef class Load:
         return 0
 
     cdef int _wait(self) except -1:
-        # A signal ends the wait, and its handler is run here.
+        # A signal ends the poll, and its handler is run here; one that came just before waits.
         cdef pollfd watched
         cdef uint64_t one
         cdef int left = self.started
@@ -265,7 +266,7 @@ cdef class Load:
             watched.fd = self.plan.over
             watched.events = POLLIN
             with nogil:
-                found = poll(&watched, 1, -1)
+                found = poll(&watched, 1, SIGNAL_MS)
             if found > 0 and read(self.plan.over, &one, sizeof(one)) > 0:
                 left -= 1
             PyErr_CheckSignals()
@@ -307,7 +308,7 @@ cdef class Load:
         self._require_end()
         for i in range(self.count):
             last = max(last, self.crews[i].scores.last_ns)
-        return (last - self.plan.start_ns) * 1e-9
+        return (last - self.plan.start_ns) / 1e9
 
     def histogram(self, int step):
         cdef Histogram whole = Histogram()

@@ -197,7 +197,7 @@ cdef void _push(Crew* crew, Wire* wire) noexcept nogil:
 cdef void _answered(Crew* crew, Wire* wire) noexcept nogil:
     cdef int64_t now = now_ns()
     wire.used = True
-    if wire.answer.closes:
+    if wire.answer.closes or wire.hung_up:
         close_wire(wire)
     wire.trouble = wire.verdict
     if wire.trouble == TROUBLE_NONE and score_step(&crew.scores, wire.step, now - wire.step_ns) < 0:

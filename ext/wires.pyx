@@ -278,6 +278,7 @@ cdef int _digest(Wire* wire, Hands* hands, size_t length) noexcept nogil:
         return _hold(wire, data + at, length - <size_t>at)
     n = take_body(&wire.answer, data + at, length - <size_t>at, &body)
     if n < 0:
+        _hear(hands, data, length)
         return _fail(wire, TROUBLE_ANSWER, 0)
     store_i64(&hands.received, hands.received + body)
     if wire.answer.phase != PHASE_WHOLE:
