@@ -68,6 +68,13 @@ cdef size_t _folder(Bytes target) noexcept nogil:
     return at
 
 
+cdef unsigned char* _copy(unsigned char* at, Bytes text) noexcept nogil:
+    # What follows it. NULL is no source, not even of nothing.
+    if text.length:
+        memcpy(at, text.start, text.length)
+    return at + text.length
+
+
 cdef Bytes _joined(Bytes one, Bytes two, Bytes three, bint slash) noexcept nogil:
     cdef unsigned char* at
     cdef Bytes whole
@@ -82,9 +89,8 @@ cdef Bytes _joined(Bytes one, Bytes two, Bytes three, bint slash) noexcept nogil
     if slash:
         at[0] = SLASH
         at += 1
-    memcpy(at, one.start, one.length)
-    memcpy(at + one.length, two.start, two.length)
-    memcpy(at + one.length + two.length, three.start, three.length)
+    at = _copy(_copy(at, one), two)
+    _copy(at, three)
     return whole
 
 

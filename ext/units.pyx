@@ -162,7 +162,7 @@ cdef void _await_piece(Crew* crew, Wire* wire) noexcept nogil:
     # The second piece comes sooner than an interval, on each connection at another time, so that
     # those which began together do not go in step: multiples of the golden ratio fill evenly.
     cdef int64_t interval = wire.request.interval_ns
-    cdef uint32_t share = <uint32_t>(<uint64_t>wire.unit * <uint64_t>2654435769)
+    cdef uint32_t share = <uint32_t>(<uint64_t>(wire.unit + 1) * <uint64_t>2654435769)
     if wire.allowed == wire.request.piece_bytes:
         interval = <int64_t>(<double>interval * share / 4294967296.0)
     wire.piece_ns = max(wire.piece_ns + interval, now_ns())

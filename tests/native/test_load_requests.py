@@ -124,8 +124,8 @@ def test_a_paced_body_goes_in_pieces(tmp_path: Path, *, from_file: bool) -> None
         first = head("PUT /", "Content-Length: 500")
         load = run(server, Step(first, 204, **body, piece_bytes=100, interval_s=0.05))
     assert load.failures == {}
-    # head and first piece may come in two segments; the second piece may come soon
-    assert 5 <= len(times) <= 6
+    # head and first piece may come in two segments, and two pieces at once where the reader is late
+    assert 4 <= len(times) <= 6
     assert times[-1] - times[0] >= 0.15
 
 
