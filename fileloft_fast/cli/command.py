@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast import app
 from fileloft_fast.app.workers import Launch
-from fileloft_fast.cli import adopt, uploads
+from fileloft_fast.cli import adopt, bench, uploads
 from fileloft_fast.cli import grant as grants
 from fileloft_fast.cli.check import check
 from fileloft_fast.cli.health import health
@@ -57,6 +57,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         sys.stdout.write(f"fileloft-fast {version('fileloft-fast')}\n")
         return 0
     command: Command = wanted.command
+    wanted.words = tuple(argv)
     return command.run(wanted, env)
 
 
@@ -131,6 +132,12 @@ COMMANDS: Final = (
         "print a token that allows to upload, signed by FILELOFT_GRANT_SECRET",
         grants.grant,
         grants.add_arguments,
+    ),
+    Command(
+        "bench",
+        "load any tus server, and say what it does and what it costs",
+        bench.bench,
+        bench.add_arguments,
     ),
 )
 """The table of commands; the first one is run where none is named."""

@@ -30,3 +30,20 @@ def counting(unit: str) -> Iterator[Callable[[], object]]:
         return
     with import_module("tqdm").tqdm(unit=f" {unit}", leave=False) as bar:
         yield bar.update
+
+
+class Bars:
+    """A bar a work of ``bench``, on standard error."""
+
+    @contextmanager
+    def watch(self, title: str, total: int, unit: str) -> Iterator[Callable[[int], object] | None]:
+        """Yield what is told how much is done by now; *unit* is ``B`` for bytes."""
+        scale = unit == "B"
+        with import_module("tqdm").tqdm(
+            desc=title,
+            total=total,
+            unit=unit if scale else f" {unit}",
+            unit_scale=scale,
+            leave=False,
+        ) as bar:
+            yield lambda done: bar.update(done - bar.n)
