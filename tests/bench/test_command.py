@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,6 +23,7 @@ from tests.bench.measuring import url_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.conftest import Fleet
     from tests.endpoint import Endpoint
 
 NOWHERE: Final = "http://127.0.0.1:9/files/"
@@ -192,3 +195,36 @@ def test_a_server_loads_nothing_of_the_bench() -> None:
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "fileloft_fast.cli.bench" in loaded
     assert not {"fileloft_fast.bench", "fileloft_fast.dataplane.load", "matplotlib"} & set(loaded)
+
+
+def test_a_bar_is_for_a_terminal(tus: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert bench(url_of(tus), *QUICK, "--only", "large,small,resume") == 0
+    said = terminal.getvalue()
+    assert "large" in said
+    assert "0.00/1.05M" in said
+    assert "uploads/s" in said
+
+
+def test_a_unix_socket_is_measured_too(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s"
+    with fleet.start(UNIX_SOCKET=str(path)) as server:
+        url = f"http+unix://{quote(str(path), safe='')}/files/"
+        words = [url, *QUICK, "--only", "large,streams,small,resume", "--pid", str(server.pid)]
+        assert bench(*words) == 0, capsys.readouterr().out
+
+
+def test_ipv6_and_names_are_measured_too(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    with fleet.start(BIND="[::1]:0") as server:
+        url = f"http://[::1]:{server.address[1]}/files/"
+        assert bench(url, *QUICK, "--only", "small") == 0, capsys.readouterr().out
+    with fleet.start(BIND="127.0.0.1:0") as server:
+        url = f"http://localhost:{server.address[1]}/files/"
+        assert bench(url, *QUICK, "--only", "small") == 0, capsys.readouterr().out

@@ -226,7 +226,7 @@ def test_a_process_is_read_with_its_children() -> None:
     before = process.begin()
     sum(i * i for i in range(300_000))
     used = process.used_since(before)
-    assert used.cpu_s >= used.busiest_thread_s >= 0
+    assert used.cpu_s + 0.02 >= used.busiest_thread_s >= 0  # both are counted in ticks of 10 ms
     assert used.peak_rss_bytes > 1 << 20
     assert used.processes >= 1
     assert used.voluntary_switches >= 0
