@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.bench.summary import (
@@ -126,10 +127,10 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
 
 def _shown(found: Spread, digits: int | None = None) -> str:
     """Return a median, with the least and the most of several rounds."""
-    median = _number(found.median, digits)
+    middle = _number(found.median, digits)
     if found.rounds == 1:
-        return median
-    return f"{median} ({_number(found.least, digits)}…{_number(found.most, digits)})"
+        return middle
+    return f"{middle} ({_number(found.least, digits)}…{_number(found.most, digits)})"
 
 
 def _number(value: float, digits: int | None) -> str:
@@ -147,19 +148,29 @@ def _render_notes(rows: list[Row]) -> list[str]:
 def _notes_of(row: Row) -> list[str]:
     work, last = row.last.work, row.last
     lines = [f"- {work}: {note}" for note in dict.fromkeys(n for r in row.results for n in r.notes)]
-    for name, part in last.parts.items():
-        lines.append(
-            f"- {work}, {name}: p50 {part.p50_s * 1000:.3g} ms, p99 {part.p99_s * 1000:.3g} ms, "
-            f"max {part.max_s * 1000:.3g} ms, {part.count} times"
-        )
-    lines += [f"- {work}: {_figure(name, value)}" for name, value in last.figures.items()]
+    lines += [f"- {work}, {name}: {_part(row, name)}" for name in last.parts]
+    lines += [f"- {work}: {_figure(row, name)}" for name in last.figures]
     failed = next((result.first_failure for result in row.results if result.failures), "")
     if failed:
         lines.append(f"- {work}, first failure: `{_plain(failed)}`")
     return lines
 
 
-def _figure(name: str, value: float) -> str:
+def _part(row: Row, name: str) -> str:
+    """Return the medians of a part's latencies."""
+
+    def middle(figure: str) -> str:
+        found = [getattr(r.parts[name], figure) for r in row.results if name in r.parts]
+        return f"{median(found) * 1000:.3g} ms"
+
+    times = sum(result.parts[name].count for result in row.results if name in result.parts)
+    told = f"p50 {middle('p50_s')}, p99 {middle('p99_s')}, max {middle('max_s')}"
+    return f"{told}, {times} times in all"
+
+
+def _figure(row: Row, name: str) -> str:
+    """Return the median of a figure, its unit as its name tells."""
+    value = median(result.figures[name] for result in row.results if name in result.figures)
     what, _, unit = name.rpartition("_")
     match unit:
         case "bytes":
