@@ -33,6 +33,9 @@ class Server:
     wrapper: Sequence[str] = ()
     """The command that starts the process, where it is not started as it is."""
 
+    start_s: float = _START_S
+    """How long it may take until it listens."""
+
     def __init__(
         self,
         data: Path,
@@ -186,9 +189,9 @@ class Server:
 
     def _wait_for_address(self) -> tuple[str, int]:
         if "FILELOFT_UNIX_SOCKET" in self.settings:
-            self.wait_for_log(_LISTENING_UNIX, _START_S)
+            self.wait_for_log(_LISTENING_UNIX, self.start_s)
             return "", 0
-        matched = self.wait_for_log(_LISTENING, _START_S)
+        matched = self.wait_for_log(_LISTENING, self.start_s)
         return matched[1].strip("[]"), int(matched[2])
 
 

@@ -29,6 +29,12 @@ class MissingProgramError(Exception):
     """A program is not there; the message says how to have it."""
 
 
+class SlowServer(Server):
+    """A server under valgrind, on a machine that may have other work."""
+
+    start_s = 300.0
+
+
 def count(
     work: Work,
     folder: Path,
@@ -54,7 +60,7 @@ def count(
         *words,
     )
     ends: list[float] = []
-    with Server(
+    with SlowServer(
         folder / "data", {**_STEADY, **work.settings, **(settings or {})}, wrapper=wrapper
     ) as server:
         tus = Endpoint(server)

@@ -23,6 +23,7 @@ OPTIONS: Final = (
     "--quiet",
     "--benchmark-only",
     "--benchmark-disable-gc",
+    "--benchmark-timer=time.process_time",
     "--benchmark-columns=min,median,rounds",
     "--benchmark-sort=fullname",
 )
