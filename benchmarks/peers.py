@@ -106,7 +106,7 @@ def limit(mode: str, data: Path) -> Iterator[Peer]:
 @contextmanager
 def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]:
     """Run nginx, which serves the directory *files* and takes PUT; under TLS with *pair*."""
-    program = shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
+    program = find_nginx()
     if program is None:
         raise RuntimeError("nginx is missing: install nginx-light")
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -125,6 +125,11 @@ def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]
             yield Peer(("127.0.0.1", port), process.pid)
         finally:
             process.terminate()
+
+
+def find_nginx() -> str | None:
+    """Return the path of nginx, which is not on every user's PATH."""
+    return shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
 
 
 def load(mode: str, peer: Peer, path: str, *words: object) -> dict[str, Any]:
