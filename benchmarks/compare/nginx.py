@@ -14,14 +14,15 @@ from benchmarks.compare.record import Server
 from fileloft_fast.bench.failure import RefusedError
 from fileloft_fast.bench.measure import measure
 from fileloft_fast.bench.process import Process
+from fileloft_fast.bench.scene import Outcome
 from fileloft_fast.bench.target import parse_target
+from fileloft_fast.bench.words import size_of
 from fileloft_fast.bench.works import Work
 from fileloft_fast.dataplane import load as native
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fileloft_fast.bench.results import Result
     from fileloft_fast.bench.scene import Scene
     from fileloft_fast.bench.sizes import Sizes
     from fileloft_fast.bench.source import Source
@@ -56,27 +57,27 @@ def plan_nginx() -> Nginx:
     return Nginx(Server(name="nginx", version=version, sync="no", checksum="no"))
 
 
-def _put(scene: Scene) -> Result:
+def _put(scene: Scene) -> Outcome:
     size = scene.sizes.size_bytes
     scene.run(_plan_put(scene), size, "B")
-    return scene.result("large", units=1, payload=size)
+    return Outcome(done=f"one PUT of {size_of(size)}", units=1, bytes=size)
 
 
-def _get(scene: Scene) -> Result:
+def _get(scene: Scene) -> Outcome:
     size = scene.sizes.size_bytes
     before = scene.run_aside(_plan_put(scene))
     if before.failures:
         raise RefusedError("PUT", before.first_failure.decode("latin-1"))
-    step = native.Step(scene.head("GET", scene.target.path, {}, None), 200)
+    step = native.Step(scene.head("GET", scene.target.path), 200)
     got = scene.run(scene.plan([[step]], units=1, connections=1), size, "B")
     if got.bytes_received != size:
         scene.clock.fail(f"GET: {got.bytes_received} bytes")
-    return scene.result("download", units=1, payload=size)
+    return Outcome(done=f"one GET of {size_of(size)}", units=1, bytes=size)
 
 
 def _plan_put(scene: Scene) -> native.Load:
     size = scene.sizes.size_bytes
-    head = scene.head("PUT", scene.target.path, {}, size)
+    head = scene.head("PUT", scene.target.path, length=size)
     step = native.Step(head, 201, file=scene.source.fd, length=size)
     return scene.plan([[step]], units=1, connections=1)
 

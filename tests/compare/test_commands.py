@@ -53,16 +53,16 @@ def test_a_command_that_ends_says_why_in_one_line(tmp_path, code, said):
 
 def test_a_command_that_does_not_exist_is_told(tmp_path):
     none = Command(words=["no-such-server", "{port}"])
-    with pytest.raises(NotStartedError, match="no-such-server: No such file"):
-        with running(none, tmp_path):
-            pass
+    missing = pytest.raises(NotStartedError, match="no-such-server: No such file")
+    with missing, running(none, tmp_path):
+        pass
 
 
 def test_a_command_that_never_listens_is_ended_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(commands, "_START_S", 0.2)
-    with pytest.raises(NotStartedError, match="does not listen"):
-        with running(python("import time; time.sleep(60)"), tmp_path):
-            pass
+    mute = python("import time; time.sleep(60)")
+    with pytest.raises(NotStartedError, match="does not listen"), running(mute, tmp_path):
+        pass
 
 
 def test_a_command_gets_path_and_nothing_else_of_the_environment(tmp_path, monkeypatch):

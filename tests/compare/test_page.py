@@ -183,7 +183,7 @@ def test_the_gate_is_closed_where_a_bar_is_missed(tmp_path):
 
 
 def test_a_picture_is_xml_with_a_bar_for_each_server():
-    svg = ElementTree.fromstring(render_chart(RECORD, LARGE))  # noqa: S314 - our own
+    svg = ElementTree.fromstring(render_chart(RECORD, LARGE))
     names = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert {"ours, unsynced", "peer <1>", "limit (C)"} <= set(names)
     assert "ours" not in names

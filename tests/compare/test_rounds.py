@@ -37,7 +37,13 @@ class Fake:
     def server(self) -> Server:
         return Server(name=self.name, version="1", sync="no", checksum="no")
 
-    def measure(self, work: str, folder: Path, sizes: Sizes, source: Source) -> dict[str, float]:
+    def measure(
+        self,
+        work: str,
+        folder: Path,
+        sizes: Sizes,  # noqa: ARG002 - what a contender is given
+        source: Source,  # noqa: ARG002
+    ) -> dict[str, float]:
         self.asked.append(f"{work} {self.name}")
         assert not list(folder.iterdir())
         (folder / "small").write_bytes(b"file")
