@@ -28,7 +28,7 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 
 test: $(VENV)/.test         ## every test, real clients included
 	@.ci/system-packages test "$(PYTHON)"
-	tests/clients/prepare && tests/stores/prepare
+	tests/clients/prepare && tests/stores/prepare && benchmarks/compare/prepare
 	pytest
 
 test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each image started; wants root
@@ -36,8 +36,9 @@ test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each
 	tests/stores/prepare
 	python -m tests.images.rehearse
 
-bench: $(VENV)/.test        ## benchmarks; takes minutes and wants a quiet machine
-	@.ci/system-packages bench "$(PYTHON)"
+bench: $(VENV)/.test        ## servers side by side, into docs/, then regressions; 10 quiet minutes
+	@.ci/system-packages test "$(PYTHON)" && .ci/system-packages bench "$(PYTHON)"
+	python -m benchmarks.compare $(if $(SERVERS),--servers $(SERVERS))
 	python -m benchmarks.micro
 	python -m benchmarks.instructions
 

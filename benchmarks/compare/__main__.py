@@ -43,6 +43,7 @@ SIZES: Final = Sizes(
     resumes=10,
     resume_s=8.0,
     slow_s=4.0,
+    timeout_s=15.0,
 )
 """So much that all rounds end within the minutes."""
 
