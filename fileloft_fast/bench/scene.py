@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fileloft_fast.bench.target import Target
     from fileloft_fast.bench.watching import Progress, Tell
 
-METADATA: Final = {"Upload-Metadata": "filename YmVuY2g="}
-"""Every real client names its file: "bench"."""
+METADATA: Final = {"Upload-Metadata": "filename YmVuY2g=,filetype YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt"}
+"""Every real client names its file and its type, and tuspyserver answers HEAD for no other."""
 
 _LOOK_S: Final = 0.1
 
