@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--servers", type=Path, help="a TOML file: see servers.example.toml")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=8.0, help="for all rounds")
+    parser.add_argument("--minutes", type=float, default=7.5, help="for all rounds")
     everything = ",".join(work.name for work in WORKS)
     parser.add_argument("--works", default=everything, help="a comma list")
     parser.add_argument("--dir", type=Path, default=Path("build/bench"), help="where servers write")

@@ -131,6 +131,7 @@ BARS: Final = (
         at_least=1,
         than=(LIMIT, "gb_per_s"),
     ),
+    Bar(work="chunks", title="PATCHes with sha1, peak RSS, MiB", figure="peak_mib", at_most=48),
     Bar(
         work="download",
         title="GET, GB/s",
@@ -154,6 +155,13 @@ BARS: Final = (
         mine=DURABLE,
         figure="p99_ms",
         at_most=20,
+    ),
+    Bar(
+        work="resume",
+        title="HEAD beside a stalled holder, wrong offsets",
+        mine=DURABLE,
+        figure="wrong_offsets",
+        at_most=0,
     ),
     Bar(
         work="slow",

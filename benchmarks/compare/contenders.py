@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Launch = Callable[["Path"], AbstractContextManager["Peer"]]
 EVERYTHING: Final = frozenset(WORKS)
 WARM_UPLOADS: Final = 100
-SMALL_S: Final = 3.0
+SMALL_S: Final = 2.0
 """What the small uploads of a slow server take; it makes fewer than the others."""
 
 

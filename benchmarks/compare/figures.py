@@ -32,7 +32,7 @@ def figures_of_result(result: Result) -> dict[str, float]:
     elif result.work == "slow":
         figures = _of_slow(result, result.server)
     elif result.work == "resume":
-        figures = {}
+        figures = _of_offsets(result)
     else:
         figures = _of_bytes(result, result.server)
     if result.latency is not None and result.work in {"small", "resume"}:
@@ -75,6 +75,10 @@ def _of_uploads(result: Result, server: ServerUse) -> dict[str, float]:
         "cpu_s_per_1000": server.cpu_s / thousands,
         "switches_per_1000": switches / thousands,
     }
+
+
+def _of_offsets(result: Result) -> dict[str, float]:
+    return {"wrong_offsets": result.units - result.figures["offsets_exact_count"]}
 
 
 def _of_slow(result: Result, server: ServerUse) -> dict[str, float]:

@@ -57,7 +57,7 @@ class Limit:
 
 def plan_limits() -> tuple[Limit, Limit]:
     """Return the limit of what is not synced, and the one for small files that are."""
-    plain = Server(name=LIMIT, version="", sync="no", checksum="sha1")
+    plain = Server(name=LIMIT, version="", sync="no", checksum="chunks: sha1")
     synced = Server(name=SYNCED_LIMIT, version="", sync="yes", checksum="no")
     works = frozenset({"large", "streams", "chunks", "download", "small"})
     return (

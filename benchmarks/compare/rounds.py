@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from benchmarks.compare.commands import NotStartedError
@@ -56,13 +56,14 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     """Why a server is not measured, or one work of it; by "server" or "server, work"."""
+    began: float = field(default_factory=time.monotonic)
 
     def rounds(self, most: int, within_s: float) -> int:
         """Measure up to *most* rounds and return how many; none begins that would not end in time.
 
         The first is measured whatever it takes.
         """
-        began = time.monotonic()
+        self.began = began = time.monotonic()
         longest = 0.0
         for number in range(most):
             started = time.monotonic()
@@ -92,7 +93,7 @@ class Run:
         # what others left unwritten would be written at the cost of the next one that syncs
         os.sync()
         try:
-            figures = contender.measure(work.name, folder, self.sizes, self.source)
+            figures = contender.measure(work.name, folder, self._sizes(work), self.source)
         except NotStartedError as error:
             self._miss(name, error)
         except _NO_FIGURE as error:
@@ -100,9 +101,14 @@ class Run:
         else:
             sample = Sample(work=work.name, server=name, round=number + 1, figures=figures)
             self.samples.append(sample)
-            self.say(f"round {number + 1}  {work.name:9} {name:28} {_told(work, figures)}")
+            clock = f"{time.monotonic() - self.began:4.0f} s"
+            told = f"{work.name:9} {name:28} {_told(work, figures)}"
+            self.say(f"{clock}  round {number + 1}  {told}")
         if work.name in LARGE:
             shutil.rmtree(folder)
+
+    def _sizes(self, work: Work) -> Sizes:
+        return replace(self.sizes, size_bytes=min(self.sizes.size_bytes, work.most_bytes))
 
     def _miss(self, what: str, error: Exception) -> None:
         self.missing[what] = str(error)

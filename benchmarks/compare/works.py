@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fileloft_fast.bench.sizes import MIB
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -25,6 +27,7 @@ class Work:
     figures: tuple[Figure, ...]
     every: int = 1
     """It is done in every so-manieth round: what takes long is done less often."""
+    most_bytes: int = 512 * MIB
     note: str = ""
     """What a reader of its table must know."""
 
@@ -45,29 +48,36 @@ CPU_SMALL: Final = Figure("cpu_s_per_1000", "server CPU s per 1,000", 3)
 SWITCHES: Final = Figure("switches_per_1000", "context switches per 1,000", 0)
 RSS: Final = Figure("kib_per_upload", "RSS per upload, KiB", 1)
 CORE: Final = Figure("core_percent", "server CPU, % of a core", 1)
+WRONG: Final = Figure("wrong_offsets", "wrong offsets", 0)
 CLIENT_CORE: Final = Figure("client_core_percent", "client CPU, % of a core", 1)
 
 WORKS: Final = (
-    Work(
-        "large",
-        "One PATCH of 512 MiB",
-        (RATE, CPU, PEAK, CLIENT),
-        note="nginx takes the same bytes by PUT.",
-    ),
-    Work("streams", "8 uploads at once, in PATCHes of 8 MiB", (RATE, CPU, PEAK)),
-    Work(
-        "chunks",
-        "PATCHes of 8 MiB with sha1",
-        (RATE, CPU, CLIENT),
-        note="Only servers that refuse a wrong checksum. The limit has one thread for both.",
-    ),
     Work(
         "small",
         "4 KiB uploads on 32 connections",
         (UPLOADS, CPU_SMALL, MEDIAN, TAIL, SWITCHES),
         note="One request each. The limit is no server: threads that create, write and, where it"
         " syncs, sync a data file, an info file and their directory: 2 threads unsynced, 16 synced."
-        " A slow server makes fewer uploads, as many as it does in 3 s.",
+        " A slow server makes fewer uploads, as many as it does in 2 s.",
+    ),
+    Work(
+        "large",
+        "One PATCH of 512 MiB",
+        (RATE, CPU, PEAK, CLIENT),
+        note="nginx takes the same bytes by PUT.",
+    ),
+    Work(
+        "streams",
+        "8 uploads of 32 MiB at once, in PATCHes of 8 MiB",
+        (RATE, CPU, PEAK),
+        most_bytes=256 * MIB,
+    ),
+    Work(
+        "chunks",
+        "256 MiB in PATCHes of 8 MiB with sha1",
+        (RATE, CPU, PEAK, CLIENT),
+        most_bytes=256 * MIB,
+        note="Only servers that refuse a wrong checksum. The limit has one thread for both.",
     ),
     Work(
         "download",
@@ -78,8 +88,10 @@ WORKS: Final = (
     Work(
         "resume",
         "HEAD while another connection holds the upload and stalls",
-        (TAIL, MEDIAN),
+        (TAIL, MEDIAN, WRONG),
         every=2,
+        note="The holder sends a part of its body and stalls. A wrong offset is any but what it has"
+        " sent; the upload is taken over afterwards, or the work has failed.",
     ),
     Work(
         "slow",

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.compare.__main__ import main
-from benchmarks.compare.bars import BARS, missed, render_bars
+from benchmarks.compare.bars import BARS, Bar, missed, render_bars
 from benchmarks.compare.charts import render_chart
 from benchmarks.compare.page import PAGE, RESULTS, render_page
 from benchmarks.compare.record import Record, Sample, Server, read_record, write_record
@@ -30,7 +30,7 @@ MACHINE: Final = Machine(
     commit="abc",
     server_directory=Mount(path="/x", kind="ext4", device="/dev/x"),
 )
-LARGE: Final = WORKS[0]
+LARGE: Final = next(work for work in WORKS if work.name == "large")
 SMALL: Final = next(work for work in WORKS if work.name == "small")
 
 
@@ -84,25 +84,25 @@ def cells(table: str, first: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-def test_the_committed_page_is_what_its_record_renders():
+def test_the_committed_page_is_what_its_record_renders() -> None:
     for name, text in render_page(read_record(DOCS / RESULTS)).items():
         committed = (DOCS / name).read_text(encoding="utf-8")
         assert committed == text, f"{name}: run python -m benchmarks.compare --render"
 
 
-def test_no_picture_is_left_of_another_record():
+def test_no_picture_is_left_of_another_record() -> None:
     drawn = {path.name for path in (DOCS / RESULTS).parent.glob("*.svg")}
     rendered = {Path(name).name for name in render_page(read_record(DOCS / RESULTS))}
     assert {f"{work.name}.svg" for work in WORKS} & drawn == rendered - {PAGE}
 
 
-def test_a_page_of_another_record_is_another_page():
+def test_a_page_of_another_record_is_another_page() -> None:
     changed = record(SERVERS, samples("large", "ours, unsynced", "gb_per_s", 9.99))
     assert render_page(RECORD)[PAGE] != render_page(changed)[PAGE]
     assert render_page(RECORD) == render_page(RECORD)
 
 
-def test_the_command_renders_a_page_anew_and_measures_nothing(tmp_path):
+def test_the_command_renders_a_page_anew_and_measures_nothing(tmp_path: Path) -> None:
     write_record(tmp_path / RESULTS, RECORD)
     assert main(["--render", "--docs", str(tmp_path)]) == 0
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
@@ -111,43 +111,43 @@ def test_the_command_renders_a_page_anew_and_measures_nothing(tmp_path):
         assert (tmp_path / picture).exists()
 
 
-def test_a_record_is_read_as_it_was_written(tmp_path):
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_record(tmp_path / "results.json", RECORD)
     assert read_record(tmp_path / "results.json") == RECORD
 
 
-def test_every_figure_stands_beside_what_its_server_promises():
+def test_every_figure_stands_beside_what_its_server_promises() -> None:
     assert cells(render_work(RECORD, SMALL), "ours")[:2] == ["yes", "no"]
     overview = render_overview(RECORD)
     assert cells(overview, r"*synced before the answer*")[:3] == ["yes", "no", "no"]
     assert "checksums" in overview
 
 
-def test_a_table_tells_the_median_and_the_spread():
+def test_a_table_tells_the_median_and_the_spread() -> None:
     assert cells(render_work(RECORD, LARGE), "ours, unsynced")[2] == "2.25 (2.00 to 2.50)"
     assert format_spread(spread([1.0, 1.001]), 2) == "1.00"
     assert format_spread(None, 2) == "\N{EN DASH}"
 
 
-def test_the_share_of_the_limit_is_of_the_one_that_syncs_as_the_server_does():
+def test_the_share_of_the_limit_is_of_the_one_that_syncs_as_the_server_does() -> None:
     table = render_work(RECORD, SMALL)
     assert cells(table, "ours")[-1] == "0.70"  # of 0.5, 1.0 and 0.7
     assert cells(table, "ours, unsynced")[-1] == "0.50"
     assert cells(render_work(RECORD, LARGE), "peer <1>")[-1] == "0.20"
 
 
-def test_the_limit_is_the_last_column_of_the_overview():
+def test_the_limit_is_the_last_column_of_the_overview() -> None:
     overview = render_overview(RECORD)
     assert overview.splitlines()[0].endswith("| limit (C) |")
     assert "24,000; synced 10,000" in overview
 
 
-def test_what_was_not_measured_is_a_dash_and_a_line():
+def test_what_was_not_measured_is_a_dash_and_a_line() -> None:
     assert cells(render_overview(RECORD), "One PATCH of 512 MiB, **GB/s**")[0] == "\N{EN DASH}"
     assert "- peer <1>, chunks: not offered: checksum" in render_page(RECORD)[PAGE]
 
 
-def test_bars_say_ok_miss_or_that_nothing_was_measured():
+def test_bars_say_ok_miss_or_that_nothing_was_measured() -> None:
     table = render_bars(RECORD)
     assert cells(table, "large PATCH, GB/s")[-1] == "ok"
     assert cells(table, "unsynced small uploads, uploads/s")[-1] == "MISS"
@@ -156,7 +156,7 @@ def test_bars_say_ok_miss_or_that_nothing_was_measured():
     assert missed(RECORD) == ["unsynced small uploads, uploads/s"]
 
 
-def test_bars_against_a_server_that_took_no_part_are_left_out():
+def test_bars_against_a_server_that_took_no_part_are_left_out() -> None:
     assert "tusd" not in render_bars(RECORD)
     with_tusd = record(
         [*SERVERS, server("tusd")],
@@ -168,13 +168,13 @@ def test_bars_against_a_server_that_took_no_part_are_left_out():
 
 
 @pytest.mark.parametrize("bar", BARS, ids=lambda bar: f"{bar.title} {bar.mine}")
-def test_a_bar_is_about_a_figure_that_its_work_has(bar):
+def test_a_bar_is_about_a_figure_that_its_work_has(bar: Bar) -> None:
     (work,) = [work for work in WORKS if work.name == bar.work]
     assert bar.figure in {figure.key for figure in work.figures}
     assert (bar.at_least is None) != (bar.at_most is None)
 
 
-def test_the_gate_is_closed_where_a_bar_is_missed(tmp_path):
+def test_the_gate_is_closed_where_a_bar_is_missed(tmp_path: Path) -> None:
     write_record(tmp_path / RESULTS, RECORD)
     assert main(["--render", "--gate", "--docs", str(tmp_path)]) == 1
     good = record(SERVERS, samples("large", "ours, unsynced", "peak_mib", 30))
@@ -182,7 +182,7 @@ def test_the_gate_is_closed_where_a_bar_is_missed(tmp_path):
     assert main(["--render", "--gate", "--docs", str(tmp_path)]) == 0
 
 
-def test_a_picture_is_xml_with_a_bar_for_each_server():
+def test_a_picture_is_xml_with_a_bar_for_each_server() -> None:
     svg = ElementTree.fromstring(render_chart(RECORD, LARGE))
     names = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert {"ours, unsynced", "peer <1>", "limit (C)"} <= set(names)

@@ -59,11 +59,11 @@ def run_of(tmp_path: Path, source: Source, fakes: list[Fake], works: set[str]) -
 
 
 @given(st.integers(1, 12), st.integers(0, 30))
-def test_each_takes_part_once_in_a_round(count, number):
+def test_each_takes_part_once_in_a_round(count: int, number: int) -> None:
     assert sorted(in_turn(range(count), number)) == list(range(count))
 
 
-def test_over_the_rounds_nobody_always_comes_first_or_after_the_same():
+def test_over_the_rounds_nobody_always_comes_first_or_after_the_same() -> None:
     names = "abcdef"
     orders = [in_turn(names, number) for number in range(6)]
     assert {order[0] for order in orders} >= set("ac")
@@ -72,7 +72,9 @@ def test_over_the_rounds_nobody_always_comes_first_or_after_the_same():
     assert len(before_b) > 1
 
 
-def test_every_work_is_done_by_every_server_that_does_it_in_a_folder_of_its_own(tmp_path):
+def test_every_work_is_done_by_every_server_that_does_it_in_a_folder_of_its_own(
+    tmp_path: Path,
+) -> None:
     asked: list[str] = []
     fakes = [Fake("a", asked), Fake("b", asked, works=frozenset({"large"})), Fake("c", asked)]
     with Source(4096) as source:
@@ -89,14 +91,14 @@ def test_every_work_is_done_by_every_server_that_does_it_in_a_folder_of_its_own(
     assert asked[:5] != asked[5:10]
 
 
-def test_small_files_stay_and_large_ones_go(tmp_path):
+def test_small_files_stay_and_large_ones_go(tmp_path: Path) -> None:
     with Source(4096) as source:
         run_of(tmp_path, source, [Fake("a/b", [])], {"large", "small"}).rounds(1, 60)
     assert [path.name for path in tmp_path.iterdir()] == ["1-small-a-b"]
     assert (tmp_path / "1-small-a-b" / "small").exists()
 
 
-def test_a_server_that_does_not_start_is_told_once_and_the_others_go_on(tmp_path):
+def test_a_server_that_does_not_start_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     asked: list[str] = []
     broken = Fake("broken", asked, {"large": NotStartedError("ended with 1: no licence")})
@@ -113,7 +115,7 @@ def test_a_server_that_does_not_start_is_told_once_and_the_others_go_on(tmp_path
     assert asked.count("small good") == 2
 
 
-def test_a_work_that_fails_costs_that_work_alone(tmp_path):
+def test_a_work_that_fails_costs_that_work_alone(tmp_path: Path) -> None:
     asked: list[str] = []
     half = Fake("half", asked, {"chunks": NotMeasuredError("not offered: checksum")})
     with Source(4096) as source:
@@ -123,7 +125,7 @@ def test_a_work_that_fails_costs_that_work_alone(tmp_path):
     assert asked == ["large half", "chunks half", "large half"]
 
 
-def test_a_server_that_dies_of_a_work_stops_nobody(tmp_path):
+def test_a_server_that_dies_of_a_work_stops_nobody(tmp_path: Path) -> None:
     dead = Fake("dead", [], {"large": ProcessLookupError(3, "No such process")})
     with Source(4096) as source:
         run = run_of(tmp_path, source, [dead, Fake("good", [])], {"large"})
@@ -131,13 +133,13 @@ def test_a_server_that_dies_of_a_work_stops_nobody(tmp_path):
     assert [sample.server for sample in run.samples] == ["good"]
 
 
-def test_no_round_begins_that_would_end_too_late(tmp_path):
+def test_no_round_begins_that_would_end_too_late(tmp_path: Path) -> None:
     slow = Fake("slow", [], takes_s=0.2)
     with Source(4096) as source:
         assert run_of(tmp_path, source, [slow], {"large"}).rounds(100, 0.5) in {1, 2}
 
 
-def test_what_takes_long_is_done_in_every_second_round(tmp_path):
+def test_what_takes_long_is_done_in_every_second_round(tmp_path: Path) -> None:
     asked: list[str] = []
     with Source(4096) as source:
         run_of(tmp_path, source, [Fake("a", asked)], {"slow"}).rounds(5, 60)

@@ -63,7 +63,9 @@ def field() -> dict[str, Contender]:
 @pytest.mark.parametrize(
     ("name", "work"), [(name, work) for name, works in MEASURED.items() for work in works]
 )
-def test_a_server_does_a_work_and_has_the_figures_of_it(tmp_path, field, source, name, work):
+def test_a_server_does_a_work_and_has_the_figures_of_it(
+    tmp_path: Path, field: dict[str, Contender], source: Source, name: str, work: str
+) -> None:
     (told,) = [one for one in WORKS if one.name == work]
     figures = field[name].measure(work, tmp_path, TINY, source)
     assert told.headline.key in figures
@@ -73,12 +75,14 @@ def test_a_server_does_a_work_and_has_the_figures_of_it(tmp_path, field, source,
 
 
 @pytest.mark.parametrize(("name", "work"), [("@tus/server", "chunks"), ("tuspyserver", "download")])
-def test_what_a_peer_does_not_offer_is_told(tmp_path, field, source, name, work):
+def test_what_a_peer_does_not_offer_is_told(
+    tmp_path: Path, field: dict[str, Contender], source: Source, name: str, work: str
+) -> None:
     with pytest.raises(NotMeasuredError, match="not offered: "):
         field[name].measure(work, tmp_path, TINY, source)
 
 
-def test_every_server_has_a_version_and_says_what_it_promises(field):
+def test_every_server_has_a_version_and_says_what_it_promises(field: dict[str, Contender]) -> None:
     assert [name for name in field if name not in MEASURED] == [f"{OURS}, 2 workers"]
     for contender in field.values():
         server = contender.server
@@ -87,7 +91,9 @@ def test_every_server_has_a_version_and_says_what_it_promises(field):
         assert server.version or server.name.startswith("limit")
 
 
-def test_a_round_of_ours_and_the_limit_leaves_samples(tmp_path, field, source):
+def test_a_round_of_ours_and_the_limit_leaves_samples(
+    tmp_path: Path, field: dict[str, Contender], source: Source
+) -> None:
     work = next(work for work in WORKS if work.name == "small")
     run = Run(tmp_path, [field[OURS], field[LIMIT]], [work], TINY, source, lambda _: None)
     assert run.rounds(2, 60) == 2
@@ -100,5 +106,5 @@ def test_a_round_of_ours_and_the_limit_leaves_samples(tmp_path, field, source):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_prepare_is_quick_where_nothing_changed():
+def test_prepare_is_quick_where_nothing_changed() -> None:
     subprocess.run([Path("benchmarks/compare/prepare")], check=True, timeout=5)

@@ -27,13 +27,13 @@ def read(tmp_path: Path, text: str) -> list[str]:
     return [server.name for server in read_servers(path)]
 
 
-def test_the_example_names_three_servers_each_with_what_it_promises():
+def test_the_example_names_three_servers_each_with_what_it_promises() -> None:
     named = read_servers(EXAMPLE)
     assert [server.name for server in named] == ["tusd", "fileloft", "rustus"]
     assert all(server.sync and server.checksum and server.version for server in named)
 
 
-def test_port_and_directory_are_filled_in_words_and_environment(tmp_path):
+def test_port_and_directory_are_filled_in_words_and_environment(tmp_path: Path) -> None:
     read(tmp_path, GOOD)
     (server,) = read_servers(tmp_path / "servers.toml")
     words, environment = server.as_command().filled(81, Path("/d"))
@@ -59,7 +59,9 @@ def test_port_and_directory_are_filled_in_words_and_environment(tmp_path):
         ((GOOD, ""), "missing required field `server`"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line_with_its_place(tmp_path, change, said):
+def test_what_is_wrong_is_told_in_one_line_with_its_place(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, GOOD.replace(*change))
     message = str(caught.value)
@@ -68,6 +70,6 @@ def test_what_is_wrong_is_told_in_one_line_with_its_place(tmp_path, change, said
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_servers(tmp_path / "none.toml")
