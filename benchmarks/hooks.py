@@ -17,7 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.peers import Meter, build, load, ours, raise_descriptor_limit, say
+from benchmarks.peers import Meter, Peer, ours, raise_descriptor_limit, say
+from fileloft_fast.bench.measure import measure
+from fileloft_fast.bench.sizes import Sizes
+from fileloft_fast.bench.target import discover
+from fileloft_fast.bench.works import WORKS
 from tests.hooks.listener import HookServer
 
 if TYPE_CHECKING:
@@ -46,6 +50,14 @@ def _ways() -> Iterator[tuple[HookServer, Mapping[str, Mapping[str, str]]]]:
         )
 
 
+def _small(peer: Peer, count: int) -> tuple[float, float]:
+    """Make small uploads; how many a second, and the milliseconds of the 99th percentile."""
+    result = measure(WORKS["small"], discover(peer.url), Sizes(small_count=count))
+    if result.failures or result.latency is None:
+        raise RuntimeError(f"requests failed: {result.failures}")
+    return result.units / result.seconds, result.latency.p99_s * 1000
+
+
 def main() -> None:
     """Measure, and print a line for each way."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,7 +66,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=3000)
     wanted = parser.parse_args()
     raise_descriptor_limit()
-    build()
     wanted.dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=wanted.dir))
     figures: dict[str, list[tuple[float, float, float]]] = {}
@@ -63,15 +74,16 @@ def main() -> None:
             for name, settings in ways.items():
                 fresh = folder / f"{turn}-{name.replace(' ', '-')}"
                 with ours(fresh, settings) as peer:
-                    load("small", peer, "/files/", 300, 32, 4096)
+                    _small(peer, 300)
                     with Meter(peer) as meter:
-                        said = load("small", peer, "/files/", wanted.count, 32, 4096)
+                        said = _small(peer, wanted.count)
                         if "FILELOFT_HOOKS_HTTP" in settings:  # what it costs to tell, too
-                            listener.wait_for("post-finish", wanted.count + 300, within_s=120)
+                            told = wanted.count + 300 + 2  # each load tries one upload first
+                            listener.wait_for("post-finish", told, within_s=120)
                     listener.clear()
                 if turn:
                     cost = meter.cpu_s / wanted.count * 1000
-                    figures.setdefault(name, []).append((said["rate"], said["p99_ms"], cost))
+                    figures.setdefault(name, []).append((*said, cost))
     for name, rounds in figures.items():
         rate, p99_ms, cpu_s = (statistics.median(column) for column in zip(*rounds, strict=True))
         say(f"{name}: {rate:.0f} a second, p99 {p99_ms:.1f} ms, CPU {cpu_s:.3f} s for 1,000")

@@ -52,6 +52,12 @@ class Peer:
     address: tuple[str, int]
     pid: int
 
+    @property
+    def url(self) -> str:
+        """The URL at which uploads are created, where it is a tus server's usual one."""
+        host, port = self.address
+        return f"http://{host}:{port}/files/"
+
     def cpu_s(self) -> float:
         """Return the CPU time that it and its children have used."""
         return sum(_cpu_s(pid) for pid in (self.pid, *_children(self.pid)))
@@ -130,12 +136,6 @@ def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]
 def find_nginx() -> str | None:
     """Return the path of nginx, which is not on every user's PATH."""
     return shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
-
-
-def load(mode: str, peer: Peer, path: str, *words: object) -> dict[str, Any]:
-    """Run the load client against *peer* and return its report."""
-    host, port = peer.address
-    return report(LIMIT / "load", mode, host, port, path, *words)
 
 
 def report(*words: object) -> dict[str, Any]:

@@ -1,31 +1,36 @@
-"""Slow clients: one that stalls while HEAD asks, and a thousand that trickle beside a large one."""
+"""A thousand uploads that trickle beside a large one, and every byte of them checked.
+
+    python -m benchmarks.slow --dir build/bench [--connections 1000]
+
+The exit status is 1 where a byte is wrong or lost, or the server takes too much memory. What slow
+uploads cost without a large one beside them is a work of the load tool.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import argparse
 import random
-import struct
+import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.peers import Peer, load
+from benchmarks.peers import ours, raise_descriptor_limit, say
+from fileloft_fast.bench.measure import measure
+from fileloft_fast.bench.sizes import GIB, MIB, Sizes
+from fileloft_fast.bench.target import discover
+from fileloft_fast.bench.works import WORKS
 from tests.wire import OCTETS, Answer, Wire, render_request
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from benchmarks.peers import Peer
 
 _PIECE_BYTES: Final = 1024
 _SWEEP_S: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class HeadTries:
-    """How HEAD answered while another connection held the upload."""
-
-    slowest_s: float
-    exact: bool
+_MOST_BYTES: Final = 160 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +44,25 @@ class Trickle:
     wrong: int
 
 
-def try_heads(peer: Peer, tries: int) -> HeadTries:
-    """Hold *tries* uploads, each stalled at another byte, and ask each for its offset once."""
-    slowest, exact = 0.0, True
-    for number in range(tries):
-        held = 1_000_000 + 77_777 * number
-        upload = _create(peer, 64_000_000)
-        with Wire(peer.address) as holder, Wire(peer.address) as asker:
-            holder.send(_append_head(upload, 64_000_000))
-            holder.send(bytes(held))
-            _wait_until_taken(holder)
-            start = time.monotonic()
-            answer = asker.ask(render_request("HEAD", upload))
-            slowest = max(slowest, time.monotonic() - start)
-            exact = exact and answer["Upload-Offset"] == str(held)
-    return HeadTries(slowest, exact)
+def main() -> int:
+    """Let uploads trickle, print what they came to, and return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--connections", type=int, default=1000)
+    parser.add_argument("--dir", type=Path, default=Path("build/bench"))
+    asked = parser.parse_args()
+    raise_descriptor_limit()
+    asked.dir.mkdir(parents=True, exist_ok=True)
+    data = Path(tempfile.mkdtemp(prefix="slow-", dir=asked.dir)).resolve()
+    with ours(data, {}) as peer:
+        seen = trickle(peer, data, GIB, asked.connections)
+    say(
+        f"{seen.connections} uploads beside 1 GiB: {seen.wrong} wrong or lost, peak RSS"
+        f" {seen.peak_bytes / MIB:.0f} MiB, {seen.cpu_s:.1f} CPU s in {seen.seconds:.0f} s"
+    )
+    return 1 if seen.wrong or seen.peak_bytes > _MOST_BYTES else 0
 
 
-def trickle(peer: Peer, data: Path, source: Path, large_bytes: int, connections: int) -> Trickle:
+def trickle(peer: Peer, data: Path, large_bytes: int, connections: int) -> Trickle:
     """Run *connections* slow uploads beside one PATCH of *large_bytes*, and check every byte."""
     pieces = 24
     size = pieces * _PIECE_BYTES
@@ -66,7 +72,8 @@ def trickle(peer: Peer, data: Path, source: Path, large_bytes: int, connections:
     start, cpu_s = time.monotonic(), peer.cpu_s()
     for wire, upload in zip(wires, uploads, strict=True):
         wire.send(_append_head(upload, size))
-    large = threading.Thread(target=load, args=("patch", peer, "/files/", source, large_bytes))
+    words = (WORKS["large"], discover(peer.url), Sizes(size_bytes=large_bytes))
+    large = threading.Thread(target=measure, args=words)
     for piece in range(pieces):
         if piece == pieces // 4:
             large.start()
@@ -103,8 +110,5 @@ def _append_head(upload: str, size: int) -> bytes:
     return render_request("PATCH", upload, fields)
 
 
-def _wait_until_taken(wire: Wire) -> None:
-    """Wait until the peer's kernel has acknowledged everything: the stall begins then."""
-    siocoutq = 0x5411
-    while struct.unpack("i", fcntl.ioctl(wire.socket, siocoutq, bytes(4)))[0]:
-        time.sleep(0.001)
+if __name__ == "__main__":
+    sys.exit(main())

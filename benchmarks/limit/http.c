@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,16 +28,6 @@ static struct sockaddr_in address_of(const char *host, int port) {
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         die("the host must be an IPv4 address");
     return address;
-}
-
-int dial(const char *host, int port) {
-    struct sockaddr_in address = address_of(host, port);
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        die("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return fd;
 }
 
 int listen_on(int *port) {
@@ -126,10 +115,6 @@ int field(const struct head *head, const char *name, char *out, size_t room) {
 long long number_field(const struct head *head, const char *name, long long otherwise) {
     char value[32];
     return field(head, name, value, sizeof value) ? strtoll(value, NULL, 10) : otherwise;
-}
-
-int status_of(const struct head *head) {
-    return head->filled > 12 ? atoi(head->text + 9) : 0;
 }
 
 void send_all(int fd, const void *bytes, size_t count) {

@@ -1,4 +1,4 @@
-/* The little of HTTP/1.1 that a load client and a limit server need: trusted peers, one machine. */
+/* The little of HTTP/1.1 that a limit server needs: trusted peers, one machine. */
 #ifndef FILELOFT_LIMIT_HTTP_H
 #define FILELOFT_LIMIT_HTTP_H
 
@@ -20,9 +20,6 @@ void die(const char *what) __attribute__((noreturn));
 /* Seconds of a clock that only goes forward. */
 double now(void);
 
-/* A connected TCP socket with TCP_NODELAY. */
-int dial(const char *host, int port);
-
 /* A listening socket on 127.0.0.1; port 0 takes a free one, *port is what it became. */
 int listen_on(int *port);
 
@@ -37,9 +34,6 @@ int field(const struct head *head, const char *name, char *out, size_t room);
 
 /* A field as a number, or otherwise where there is none. */
 long long number_field(const struct head *head, const char *name, long long otherwise);
-
-/* The status of an answer's head. */
-int status_of(const struct head *head);
 
 void send_all(int fd, const void *bytes, size_t count);
 
