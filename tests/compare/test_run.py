@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from benchmarks import peers
 from benchmarks.compare.bars import DURABLE, OURS
 from benchmarks.compare.field import DURABLE_TWO, plan_field
 from benchmarks.compare.figures import NotMeasuredError
+from benchmarks.compare.named import Named
 from benchmarks.compare.rounds import Run
 from benchmarks.compare.table import LIMIT, SYNCED_LIMIT
 from benchmarks.compare.works import WORKS
@@ -104,6 +106,27 @@ def test_a_round_of_ours_and_the_limit_leaves_samples(
         (2, LIMIT),
     ]
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_server_of_the_user_is_measured_and_one_that_does_not_start_stops_nobody(
+    tmp_path: Path, source: Source
+) -> None:
+    named = [
+        Named(
+            name="mine",
+            command=[sys.executable, "-m", "fileloft_fast", "serve"],
+            environment={"FILELOFT_BIND": "127.0.0.1:{port}", "FILELOFT_DATA_DIR": "{directory}"},
+            sync="yes, says the user",
+            checksum="yes",
+        ),
+        Named(name="none", command=["no-such-tusd", "{port}"], sync="no", checksum="no"),
+    ]
+    both = [one for one in plan_field(named) if one.server.name in {"mine", "none"}]
+    large = next(work for work in WORKS if work.name == "large")
+    run = Run(tmp_path, both, [large], TINY, source, lambda _: None)
+    run.rounds(1, 60)
+    assert [sample.server for sample in run.samples] == ["mine"]
+    assert run.missing == {"none": "no-such-tusd: No such file or directory"}
 
 
 def test_prepare_is_quick_where_nothing_changed() -> None:
