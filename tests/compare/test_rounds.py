@@ -101,7 +101,7 @@ def test_small_files_stay_and_large_ones_go(tmp_path: Path) -> None:
 def test_a_server_that_does_not_start_is_told_once_and_the_others_go_on(tmp_path: Path) -> None:
     said: list[str] = []
     asked: list[str] = []
-    broken = Fake("broken", asked, {"large": NotStartedError("ended with 1: no licence")})
+    broken = Fake("broken", asked, {"small": NotStartedError("ended with 1: no licence")})
     with Source(4096) as source:
         run = run_of(tmp_path, source, [broken, Fake("good", asked)], {"large", "small"})
         run.say = said.append
@@ -110,9 +110,9 @@ def test_a_server_that_does_not_start_is_told_once_and_the_others_go_on(tmp_path
     assert [line for line in said if "broken" in line] == [
         "not measured: broken: ended with 1: no licence"
     ]
-    assert asked.count("large broken") == 1
-    assert "small broken" not in asked
-    assert asked.count("small good") == 2
+    assert asked.count("small broken") == 1
+    assert "large broken" not in asked
+    assert asked.count("large good") == 2
 
 
 def test_a_work_that_fails_costs_that_work_alone(tmp_path: Path) -> None:
