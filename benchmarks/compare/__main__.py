@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from benchmarks.compare.bars import missed, render_bars
 from benchmarks.compare.field import plan_field
 from benchmarks.compare.named import read_servers
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.compare.works import Work
+    from fileloft_fast.bench.results import Machine
 
 SIZES: Final = Sizes(
     size_bytes=512 * MIB,
@@ -94,15 +97,23 @@ def _measure(asked: argparse.Namespace) -> Record:
     say(f"\nfiles are left in {folder}")
     return Record(
         at=at.strftime("%Y-%m-%d %H:%M UTC"),
-        command="python -m benchmarks.compare " + " ".join(sys.argv[1:]),
+        command=" ".join(["python -m benchmarks.compare", *sys.argv[1:]]),
         seconds=round(time.monotonic() - began),
         rounds=rounds,
-        machine=describe_machine(str(folder)),
+        machine=_machine(asked.dir),
         sizes=SIZES.as_numbers(),
         servers=tuple(contender.server for contender in contenders),
         samples=tuple(run.samples),
         missing=tuple(f"{what}: {why}" for what, why in sorted(run.missing.items())),
     )
+
+
+def _machine(directory: Path) -> Machine:
+    """Return what the machine is; it is published, so whole paths of it are left out."""
+    machine = describe_machine(str(directory))
+    mount = machine.server_directory
+    kept = mount and msgspec.structs.replace(mount, path=str(directory))
+    return msgspec.structs.replace(machine, tool_directory=None, server_directory=kept)
 
 
 def _works(names: str) -> list[Work]:
