@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from fileloft_fast.dataplane.files cimport Bytes, FileJob
 from fileloft_fast.dataplane.jobs cimport Completions, Job, Kernel, Lane, Pool
+from fileloft_fast.dataplane.joint cimport Joint
 
 
 # What becomes of a finished job.
@@ -23,6 +24,7 @@ cdef class Dispatcher:
     cdef Completions completions
     cdef Lane quick
     cdef Lane syncing
+    cdef Joint joint
     cdef Pool jobs
     cdef object relief           # the handle of the loop's timer, or None
 

@@ -102,6 +102,7 @@ cdef class Dispatcher:
         work.job.future = <PyObject*>future
         work.job.kept = <PyObject*>kept
         work.stopping = &self.stopping
+        work.joint = &self.joint
         work.directory = work.descriptor = -1
         Py_INCREF(future)
         Py_INCREF(kept)

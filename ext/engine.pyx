@@ -25,6 +25,7 @@ from fileloft_fast.dataplane.flows cimport close_flows, open_flows
 from fileloft_fast.dataplane.jobs cimport (
     Kernel, close_completions, close_lane, close_pool, open_completions, open_lane,
 )
+from fileloft_fast.dataplane.joint cimport close_joint, open_joint
 from fileloft_fast.dataplane.ranges cimport run_checksum, run_punch, run_read
 from fileloft_fast.dataplane.transfers cimport Lender
 
@@ -58,6 +59,7 @@ cdef class Engine(Lender):
             close_completions(&self.completions)
             raise
         self.jobs.job_size = sizeof(FileJob)
+        open_joint(&self.joint)
         open_lane(&self.quick, b"fl-quick", quick_threads, QUICK_DEPTH, &self.completions)
         open_lane(&self.syncing, b"fl-sync", sync_threads, 0, &self.completions)
         self.loop = loop
@@ -89,6 +91,7 @@ cdef class Engine(Lender):
             close_lane(&self.quick)
             close_lane(&self.syncing)
             close_flows(&self.flows)
+            close_joint(&self.joint)
         self._on_completions()
         if not self.loop.is_closed():
             self.loop.remove_reader(self.completions.signal)

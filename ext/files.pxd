@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from fileloft_fast.dataplane.digest cimport Hash
 from fileloft_fast.dataplane.jobs cimport Job
+from fileloft_fast.dataplane.joint cimport Joint
 from fileloft_fast.dataplane.linux cimport mode_t
 
 
@@ -24,6 +25,7 @@ ctypedef struct Source:
 ctypedef struct FileJob:
     Job job
     int* stopping        # atomic: the engine closes; a copy ends with ECANCELED
+    Joint* joint         # of all jobs of the engine
     int directory
     int descriptor       # in: to work on; out: opened (-1: none)
     int flags

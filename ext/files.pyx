@@ -8,9 +8,10 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport malloc
 
 from fileloft_fast.dataplane.copy cimport append_range
+from fileloft_fast.dataplane.joint cimport sync_directory
 from fileloft_fast.dataplane.linux cimport (
     AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY,
-    SYNC_FILE_RANGE_WRITE, close, fdatasync, fstat, fstatat, fstatvfs, fsync, ftruncate, mode_t,
+    SYNC_FILE_RANGE_WRITE, close, fdatasync, fstat, fstatat, fstatvfs, ftruncate, mode_t,
     openat, pread, pwrite, renameat, stat, statvfs, sync_file_range, unlinkat,
 )
 
@@ -36,22 +37,15 @@ cdef int _fdatasync(int descriptor) noexcept nogil:
     return 0
 
 
-cdef int _fsync(int descriptor) noexcept nogil:
-    while fsync(descriptor) < 0:
-        if errno != EINTR:
-            return -errno
-    return 0
-
-
 cdef int _first_error(int before, int status) noexcept nogil:
     return before if before < 0 else status
 
 
-cdef int _sync_files(int data, int info, int directory, int sync) noexcept nogil:
+cdef int _sync_files(FileJob* work, int data, int info) noexcept nogil:
     # `info` may be -1. Writeback of both is started before either is waited for: it allocates the
     # blocks of both in one journal transaction, so that one commit serves all three syncs.
     cdef int status = 0
-    if sync == NOTHING:
+    if work.sync == NOTHING:
         return 0
     if info >= 0:
         sync_file_range(data, 0, 0, SYNC_FILE_RANGE_WRITE)
@@ -59,8 +53,8 @@ cdef int _sync_files(int data, int info, int directory, int sync) noexcept nogil
     status = _fdatasync(data)
     if info >= 0:
         status = _first_error(status, _fdatasync(info))
-    if sync == NAME:
-        status = _first_error(status, _fsync(directory))
+    if work.sync == NAME:
+        status = _first_error(status, sync_directory(work.joint, work.directory))
     return status
 
 
@@ -120,7 +114,7 @@ cdef void run_create(Job* job) noexcept nogil:
     if status == 0:
         status = _write_new(work.directory, work.other, O_EXCL, work.mode, work.info, &info)
     if status == 0:
-        status = _sync_files(data, info, work.directory, work.sync)
+        status = _sync_files(work, data, info)
     if info >= 0:
         close(info)
         if status < 0:
@@ -203,7 +197,7 @@ cdef void run_append(Job* job) noexcept nogil:
         return
     status = write_all(opened, work.data.start, work.data.length, work.offset, &stored)
     if status == 0:
-        status = _sync_files(opened, -1, work.directory, work.sync)
+        status = _sync_files(work, opened, -1)
     close(opened)
     job.result = work.offset + stored
     job.error = -status
@@ -226,7 +220,7 @@ cdef void run_replace(Job* job) noexcept nogil:
     if status < 0:
         unlinkat(work.directory, work.other, 0)
     elif work.sync == NAME:
-        status = _fsync(work.directory)
+        status = sync_directory(work.joint, work.directory)
     job.error = -status
 
 
@@ -253,7 +247,7 @@ cdef void run_truncate(Job* job) noexcept nogil:
             status = -errno
             break
     if status == 0:
-        status = _sync_files(opened, -1, work.directory, work.sync)
+        status = _sync_files(work, opened, -1)
     close(opened)
     job.error = -status
 
@@ -268,9 +262,7 @@ cdef void run_close(Job* job) noexcept nogil:
             status = info
             info = -1
     if work.sync != NOTHING:
-        status = _first_error(
-            status, _sync_files(work.descriptor, info, work.directory, work.sync)
-        )
+        status = _first_error(status, _sync_files(work, work.descriptor, info))
     if info >= 0:
         close(info)
     # Linux closes the descriptor whatever close returns; EINTR says nothing about the data.
@@ -290,7 +282,7 @@ cdef void run_remove(Job* job) noexcept nogil:
         elif errno != ENOENT:
             status = _first_error(status, -errno)
     if work.sync != NOTHING and job.result > 0:
-        status = _first_error(status, _fsync(work.directory))
+        status = _first_error(status, sync_directory(work.joint, work.directory))
     job.error = -status
 
 
@@ -309,7 +301,7 @@ cdef int _concatenate(FileJob* work, int target) noexcept nogil:
             return status
         at += work.sources[i].size
     work.job.result = at
-    return _sync_files(target, -1, work.directory, work.sync)
+    return _sync_files(work, target, -1)
 
 
 cdef void run_concatenate(Job* job) noexcept nogil:

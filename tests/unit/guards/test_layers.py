@@ -36,8 +36,11 @@ NATIVE_LAYERS = (
     "files",
     "digest",
     "jobs",
+    "joint",
     "copy",
     "crc",
+    "head",
+    "tally",
     "linux",
     "atomics",
 )
