@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fileloft_fast.dataplane.digest import ALGORITHMS, Digest, digest_of, digest_size
 from fileloft_fast.dataplane.engine import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
+from fileloft_fast.dataplane.head import maybe_split_head
+from fileloft_fast.dataplane.tally import Tally
 from fileloft_fast.dataplane.transfers import Transfer
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "SYNC_NONE",
     "Digest",
     "Engine",
+    "Tally",
     "Transfer",
     "digest_of",
     "digest_size",
+    "maybe_split_head",
 ]

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
+from fileloft_fast.dataplane import Tally
 from fileloft_fast.errors import MethodNotAllowedError, UploadNotFoundError
 from fileloft_fast.observe.operations import LOOKS, Operation
 from fileloft_fast.observe.request import begin_request
@@ -17,18 +16,11 @@ if TYPE_CHECKING:
     from fileloft_fast.http1.site import Answerer
     from fileloft_fast.model import Body, RequestHead, Response
     from fileloft_fast.observe.access_log import AccessLog
-    from fileloft_fast.observe.board import Board, Histogram
+    from fileloft_fast.observe.board import Board
     from fileloft_fast.observe.request import Served
 
 _LARGE_BYTES: Final = 64 * 1024
 """A body from here on is long enough to have a rate."""
-
-
-class _Tally(Struct, frozen=True):
-    """Where the requests of one method are counted."""
-
-    requests: int
-    seconds: Histogram
 
 
 class Front:
@@ -42,16 +34,17 @@ class Front:
         """By path; asked by GET and HEAD, neither counted nor in the access log."""
         self._inner = inner
         self._access_log = access_log
-        self._cells = board.cells
+        received = board.cell("tusd_bytes_received")
         self._tallies = {
-            method: _Tally(
+            method: Tally(
+                board.cells,
                 board.cell("tusd_requests_total", method),
-                board.histogram("fileloft_request_duration_seconds", method),
+                *board.buckets("fileloft_request_duration_seconds", method),
+                received,
             )
             for method in (*METHODS, OTHER)
         }
         self._other = self._tallies[OTHER]
-        self._received = board.cell("tusd_bytes_received")
         self._rates = board.histogram("fileloft_chunk_throughput_bytes_per_second")
 
     def answer(self, head: RequestHead, body: Body) -> Awaitable[Response]:
@@ -73,11 +66,9 @@ class Front:
         if head.path in self.operations and head.method in LOOKS:
             return
         spent_s = monotonic() - served.started
-        tally = self._tallies.get(head.method, self._other)
-        tally.seconds.observe(spent_s)
         received = served.received
-        self._cells[tally.requests] += 1
-        self._cells[self._received] += received if request is None else received - request.counted
+        counted = 0 if request is None else request.counted
+        self._tallies.get(head.method, self._other).count(spent_s, received - counted)
         if received >= _LARGE_BYTES and spent_s:
             self._rates.observe(received / spent_s)
         if self._access_log is not None:

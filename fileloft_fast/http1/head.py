@@ -1,6 +1,7 @@
 """A request's head: bytes in, ``RequestHead`` out, or the error that says what is wrong.
 
-httptools checks field syntax and the framing rules that it knows. What it accepts and must not
+A plain head is split in one native pass (docs/adr/0022). Any other one is judged by httptools,
+which checks field syntax and the framing rules that it knows. What it accepts and must not
 (fragments, other protocols' names, hosts, codings before chunked) is checked here.
 """
 
@@ -12,6 +13,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from fileloft_fast.dataplane import maybe_split_head
 from fileloft_fast.errors import (
     BadRequestError,
     ExpectationError,
@@ -124,17 +126,11 @@ def parse_head(data: bytes, *, secure: bool = False, peer: Peer = NOBODY) -> Req
     """
     if len(data) > MAX_HEAD_BYTES:
         raise HeadTooLargeError("request head too large")
-    text = data.decode("latin-1")
-    method, target, http10 = _parse_request_line(text[: text.index("\r\n")])
-    parser = HttpRequestParser(_SILENT)
-    upgrade = False
-    try:
-        parser.feed_data(data)
-    except HttpParserUpgrade:
-        upgrade = True
-    except HttpParserError as error:
-        raise _refusal(data) from error
-    headers = _split_fields(text)
+    plain = maybe_split_head(data)
+    if plain is None:
+        method, target, http10, headers, upgrade = _split_carefully(data)
+    else:
+        (method, target, headers), http10, upgrade = plain, False, False
     path, query, authority = _parse_target(method, target, _host(headers, http10=http10))
     length, chunked = _framing(headers, http10=http10)
     return RequestHead(
@@ -151,6 +147,21 @@ def parse_head(data: bytes, *, secure: bool = False, peer: Peer = NOBODY) -> Req
         query,
         peer,
     )
+
+
+def _split_carefully(data: bytes) -> tuple[str, str, bool, dict[str, str], bool]:
+    """Return method, target, whether it is HTTP/1.0, fields, and whether an upgrade is asked."""
+    text = data.decode("latin-1")
+    method, target, http10 = _parse_request_line(text[: text.index("\r\n")])
+    parser = HttpRequestParser(_SILENT)
+    upgrade = False
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        upgrade = True
+    except HttpParserError as error:
+        raise _refusal(data) from error
+    return method, target, http10, _split_fields(text), upgrade
 
 
 def _parse_request_line(line: str) -> tuple[str, str, bool]:

@@ -88,9 +88,13 @@ class Board:
 
     def histogram(self, name: str, *labels: str) -> Histogram:
         """Return where values of a series are counted. KeyError: not in the table."""
+        return Histogram(self.cells, *self.buckets(name, *labels))
+
+    def buckets(self, name: str, *labels: str) -> tuple[int, tuple[float, ...]]:
+        """Return where a histogram begins among ``cells``, and its bounds. KeyError: not in it."""
         metric, firsts = _PLACES[name]
         assert metric.kind is Kind.HISTOGRAM
-        return Histogram(self.cells, firsts[labels], metric.bounds)
+        return firsts[labels], metric.bounds
 
     def close(self) -> None:
         """Let the memory go; nothing may be counted afterwards."""
