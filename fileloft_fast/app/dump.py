@@ -62,7 +62,7 @@ class Dump:
             for queue in tuple(storage.locks.queues.values())
             for hold in queue
         }
-        for body in tuple(self._site.running.values()):
+        for body in tuple(self._site.running):
             await self._write_request(body, *claims.get(body, (None, None)))
 
     async def _write_request(
@@ -105,7 +105,7 @@ class Dump:
 
     def _name_of(self, body: Body | None) -> str:
         """Return the id of the request whose *body* is served here."""
-        known = (each for each in self._site.running.values() if each is body)
+        known = (each for each in self._site.running if each is body)
         return next((request_of(each).id for each in known), "-")
 
 

@@ -80,7 +80,7 @@ class Gauges:
             holder = queue[0]
             if holder.transfer is not None:
                 moved[holder.body] = holder.transfer.moved
-        for body in self._site.running.values():
+        for body in self._site.running:
             received, request = max(body.received, moved.get(body, 0)), request_of(body)
             came, request.counted = max(0, received - request.counted), received
             self._board.cells[self._received] += came

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from fileloft_fast.errors import BodyCutError, BodyTimeoutError, WireError
 from fileloft_fast.http1.chunked import ChunkedReader
-from fileloft_fast.http1.limits import LARGE_PIECE_BYTES, MAX_AHEAD_BYTES, TINY_CHUNKS
+from fileloft_fast.http1.limits import (
+    LARGE_PIECE_BYTES,
+    MAX_AHEAD_BYTES,
+    MAX_SKIPPED_BYTES,
+    TINY_CHUNKS,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -193,11 +198,10 @@ class RequestBody:
         return self._left == 0 if self._reader is None else self._reader.ended
 
     @property
-    def unread(self) -> int | None:
-        """Bytes still to come; None where nobody knows, or where the client may not send them."""
-        if self.ended:
-            return 0
-        return None if self._reader is not None or not self._asked else self._left
+    def skippable(self) -> bool:
+        """Whether the rest can be read away: it is short, and the client does send it."""
+        known = self._reader is None and self._asked
+        return known and self._left <= MAX_SKIPPED_BYTES and self.error is None
 
     def feed(self, data: bytes) -> bytes:
         """Take the bytes of this body from *data*; return what follows it."""

@@ -22,13 +22,12 @@ from fileloft_fast.http1.limits import (
     LINGER_S,
     MAX_AHEAD_BYTES,
     MAX_PIPELINE_BYTES,
-    MAX_SKIPPED_BYTES,
     TINY_READ_BYTES,
 )
 from fileloft_fast.http1.peer import peer_of
 from fileloft_fast.http1.render import CONTINUE, render_head
 from fileloft_fast.http1.sending import Sending, sending_of
-from fileloft_fast.http1.state import State
+from fileloft_fast.http1.state import IDLE, SERVING, State
 from fileloft_fast.model import NOBODY
 from fileloft_fast.observe.log import fields
 
@@ -50,7 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         self._site = site
         self.told = told  # the client's address in a PROXY header
         self._loop = site.loop
-        self._state = State.IDLE
+        self._state = IDLE
         self._transport: asyncio.Transport | None = None
         self._pending = b""  # came, and belongs to no request yet
         self._body: RequestBody | None = None
@@ -90,9 +89,9 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read out of the shared buffer."""
         data = bytes(self._site.buffer[:nbytes])
-        if self._state is State.SERVING:
+        if self._state is SERVING:
             self._on_serving__data(data)
-        elif self._state is State.IDLE:
+        elif self._state is IDLE:
             self._next_request(self._pending + data, len(self._pending))
         elif self._state is State.SKIPPING:
             self._on_skipping__data(data)
@@ -104,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Answer what was asked even where the client has closed its side (RFC 9112 9.6)."""
         self._half_closed = True
-        if self._state is State.SERVING and self._body is not None:
+        if self._state is SERVING and self._body is not None:
             self._body.cut()
             return True
         return False
@@ -183,16 +182,16 @@ class Connection(asyncio.BufferedProtocol):
     def check(self, now: float) -> None:
         """Close, or end the body, where the client is late at *now* (loop time)."""
         patience = self._site.patience
-        if self._state is State.SERVING:
+        if self._state is SERVING:
             if self._body is not None:
                 self._body.check(now, patience.body_s, patience.min_rate_bytes_per_s)
             if self._writable is not None and now > self._deadline:
                 self._check_reader(now)
         elif now > self._deadline:
-            if self._state is State.IDLE and self._pending:
+            if self._state is IDLE and self._pending:
                 late = HeadTimeoutError("the request head did not arrive in time")
                 self._refuse(late, head_only=self._pending.startswith(b"HEAD "))
-            elif self._state is State.IDLE:
+            elif self._state is IDLE:
                 self._close()
             else:
                 self.abort()
@@ -215,7 +214,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Take no further request; end a running body, whose bytes are kept."""
-        if self._state is State.IDLE:
+        if self._state is IDLE:
             self._close()
         elif self._state in {State.LINGERING, State.SKIPPING}:
             self._deadline = min(self._deadline, self._loop.time() + DRAIN_LINGER_S)
@@ -249,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
             head = self._site.behind(head)
         body = self._body = RequestBody(self, self._loop, head, self.ahead_bytes)
         rest = request[end + 4 :]
-        self._state = State.SERVING
+        self._state = SERVING
         self._pending = body.feed(rest) if rest else b""
         if not (body.ended or head.chunked or self.secure):
             self.pause()  # the engine reads the rest
@@ -276,17 +275,19 @@ class Connection(asyncio.BufferedProtocol):
             log.exception("request failed", extra=fields(method=head.method, path=head.path))
             response = self._site.answerer.failed(error, head)
         try:
-            await self._respond(head, body, response)
+            if isinstance(response.body, bytes):
+                await self._write_answer(head, body, response)
+            else:
+                await self._respond(head, body, response)
         except Exception:  # no descriptors left, or a bug of ours: the client may try again
             log.exception("answer failed", extra=fields(method=head.method, path=head.path))
             self.abort()
         finally:
-            self._site.ended(body, response)
+            self._site.end(body, response)
 
     async def _respond(self, head: RequestHead, body: RequestBody, response: Response) -> None:
-        if isinstance(response.body, bytes):
-            await self._write_answer(head, body, response)
-            return
+        """Answer with a body that is not at hand."""
+        assert not isinstance(response.body, bytes)
         sending = self._sending = sending_of(response.body, self, self._site)
         try:
             if head.method != "HEAD":
@@ -305,14 +306,12 @@ class Connection(asyncio.BufferedProtocol):
         response: Response,
         sending: Sending | None = None,
     ) -> None:
-        unread = body.unread
-        skip = unread is not None and unread <= MAX_SKIPPED_BYTES and body.error is None
         close = (
             response.close
             or not head.keep_alive
             or ((self._half_closed or self._site.draining) and not self._pending)
             or self._site.refusing
-            or not (skip or body.ended)
+            or not (body.ended or body.skippable)
         )
         head_only = head.method == "HEAD"
         data = render_head(
@@ -333,7 +332,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if close:
             self._linger()
-        elif not body.ended:
+        elif not body.ended:  # asked again: it may have ended meanwhile
             self._state = State.SKIPPING
             self._deadline = self._loop.time() + LINGER_S
             self.resume()
@@ -342,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _turn_idle(self) -> None:
         """Go on with the next request, which may have come already."""
-        self._state = State.IDLE
+        self._state = IDLE
         self._body = None
         self._deadline = self._loop.time() + self._site.patience.idle_s
         if self._pending:

@@ -140,9 +140,7 @@ class Handover:
         client.setblocking(False)  # noqa: FBT003 - the library's signature
         end = 1 + message[0]
         data = _contents_of(descriptors[1]) if len(descriptors) > 1 else message[end:]
-        task = site.loop.create_task(_enter(site, client, message[1:end].decode() or None, data))
-        site.tasks.add(task)  # so that a drain waits for it
-        task.add_done_callback(site.end)
+        site.enter(_enter(site, client, message[1:end].decode() or None, data))
 
 
 class MovedConnection(Connection):

@@ -53,17 +53,17 @@ def render_head(
     *head_only*: the request was HEAD, no body follows. 204 and 304 never have a length
     (RFC 9110 section 8.6).
     """
-    parts = [_STATUS_LINES[response.status], _common_lines(response.common)]
-    parts += [f"{name}: {value}\r\n" for name, value in response.own]
+    # Strings that grow: of a few short lines, a list and its join cost more.
+    text = _STATUS_LINES[response.status] + _common_lines(response.common)
+    for name, value in response.own:
+        text += f"{name}: {value}\r\n"
     if response.status not in {204, 304}:
         body = response.body
         length = len(body) if isinstance(body, bytes) else body.length
         if not head_only or length:
-            parts.append(f"Content-Length: {length}\r\n")
+            text += f"Content-Length: {length}\r\n"
     if close:
-        parts.append("Connection: close\r\n")
+        text += "Connection: close\r\n"
     elif keep_alive_10:
-        parts.append("Connection: keep-alive\r\n")
-    parts.append(date)
-    parts.append("\r\n")
-    return "".join(parts).encode("latin-1")
+        text += "Connection: keep-alive\r\n"
+    return f"{text}{date}\r\n".encode("latin-1")

@@ -66,27 +66,42 @@ class Site:
     """Whether who connects is refused."""
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    running: dict[asyncio.Task[None], RequestBody] = field(default_factory=dict)
-    """Those of the tasks that serve a request."""
+    entering: set[asyncio.Task[None]] = field(default_factory=set)
+    """Those that make a connection ready."""
+    running: dict[RequestBody, asyncio.Task[None]] = field(default_factory=dict)
+    """What serves each request."""
     date: DateLine = field(default_factory=DateLine)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
     def start(self, serving: Coroutine[None, None, None], body: RequestBody) -> None:
-        """Run a request; a drain waits for it even where its connection has ended."""
-        task = self.loop.create_task(serving)
-        self.tasks.add(task)
-        self.running[task] = body
-        task.add_done_callback(self.end)
+        """Run a request, which ends with ``end``; a drain waits for it, whatever its connection."""
+        self.running[body] = self.loop.create_task(serving)
 
-    def end(self, task: asyncio.Task[None]) -> None:
-        """Forget a task that is over."""
-        self.tasks.discard(task)
-        self.running.pop(task, None)
+    def end(self, body: RequestBody, response: Response) -> None:
+        """Take note that a request is over: the last that its task does."""
+        del self.running[body]
+        self.ended(body, response)
+        if self.draining:
+            self._maybe_empty()
+
+    def enter(self, entering: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Make a connection ready, in a task that a drain waits for; return it."""
+        task = self.loop.create_task(entering)
+        self.entering.add(task)
+        task.add_done_callback(self._entered)
+        return task
+
+    @property
+    def tasks(self) -> tuple[asyncio.Task[None], ...]:
+        """What a drain waits for besides connections."""
+        return (*self.running.values(), *self.entering)
+
+    def _entered(self, task: asyncio.Task[None]) -> None:
+        self.entering.discard(task)
         self._maybe_empty()
 
     def _maybe_empty(self) -> None:
-        if self.draining and not self.connections and not self.tasks:
+        if self.draining and not (self.connections or self.running or self.entering):
             self.emptied.set()
 
     def check(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 
 class State(Enum):
@@ -13,3 +14,8 @@ class State(Enum):
     SKIPPING = auto()  # answered; the short rest of its body is read away
     LINGERING = auto()  # answered and half closed; what still comes is dropped
     CLOSED = auto()
+
+
+# Names of the module: before Python 3.12, a look at an enum's member costs as much as a call.
+IDLE: Final = State.IDLE
+SERVING: Final = State.SERVING

@@ -106,15 +106,9 @@ class Doorway:
             log.debug("connection closed", extra=fields(peer=shown, reason=reason))
             accepted.close()
             return
-        task = self._site.loop.create_task(self._enter(accepted, shown))
-        # Ours to turn away, and the site's, so that a drain waits for it.
-        self._entering.add(task)
-        self._site.tasks.add(task)
-        task.add_done_callback(self._on_entered)
-
-    def _on_entered(self, task: asyncio.Task[None]) -> None:
-        self._entering.discard(task)
-        self._site.end(task)
+        task = self._site.enter(self._enter(accepted, shown))
+        self._entering.add(task)  # ours to turn away
+        task.add_done_callback(self._entering.discard)
 
     def _may_tell(self, host: str) -> bool:
         return self._site.trusted is None or self._site.trusted.covers(host)

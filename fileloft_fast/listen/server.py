@@ -108,7 +108,7 @@ class Server:
             connection.abort()
         if self._site.tasks:
             # Not cancelled: each one still has to close what it has lent to the engine.
-            await asyncio.wait(tuple(self._site.tasks), timeout=_LAST_WORK_S)
+            await asyncio.wait(self._site.tasks, timeout=_LAST_WORK_S)
         if self._checker is not None:
             self._checker.cancel()
             with contextlib.suppress(asyncio.CancelledError):

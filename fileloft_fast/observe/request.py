@@ -92,6 +92,13 @@ def current_request() -> Request | None:
     return None if served is None or served.over else request_of(served)
 
 
+def concerning(upload: UploadId) -> None:
+    """Take note of what the running request is about, unless its URL says so."""
+    served = _CURRENT.get(None)
+    if served is not None and not served.over and served.head.method == "POST":
+        request_of(served).concerns(upload)
+
+
 class doing:  # noqa: N801 - reads as a statement
     """Say in a dump that the running request waits for *what*, as long as the block lasts."""
 

@@ -1,6 +1,7 @@
 """What a request asks for, as values: ``plan`` returns one of these and ``uploads`` does it."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,6 +13,10 @@ class Coding(StrEnum):
 
     IDENTITY = "identity"
     ZSTD = "zstd"
+
+
+IDENTITY: Final = Coding.IDENTITY
+"""A name of the module: before Python 3.12, a look at an enum's member costs as much as a call."""
 
 
 class Options(Struct, frozen=True):

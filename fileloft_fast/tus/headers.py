@@ -20,7 +20,7 @@ from fileloft_fast.errors import (
     UnsupportedCodingError,
 )
 from fileloft_fast.model import NO_METADATA, Checksum, Metadata
-from fileloft_fast.tus.effects import Coding
+from fileloft_fast.tus.effects import IDENTITY, Coding
 from fileloft_fast.tus.rules import LARGEST
 
 OFFSET_STREAM: Final = "application/offset+octet-stream"
@@ -143,7 +143,7 @@ def parse_body_type(value: str | None) -> None:
 def parse_coding(value: str | None) -> Coding:
     """Return the coding of the body that ``Content-Encoding`` names."""
     if value is None or value == "":
-        return Coding.IDENTITY
+        return IDENTITY
     match value.lower():
         case "identity":
             return Coding.IDENTITY

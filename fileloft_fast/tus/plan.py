@@ -32,6 +32,7 @@ from fileloft_fast.model import (
     UploadInfo,
 )
 from fileloft_fast.tus.effects import (
+    IDENTITY,
     Append,
     Coding,
     Concatenate,
@@ -58,6 +59,12 @@ from fileloft_fast.tus.states import Event, State, state_of, step
 
 _OVERRIDES: Final = frozenset({"POST", "HEAD", "PATCH", "DELETE", "OPTIONS"})
 _OPTIONS: Final = Options()
+
+# Names of the module: before Python 3.12, a look at an enum's member costs as much as a call.
+_CREATION: Final = Capability.CREATION
+_WITH_UPLOAD: Final = Capability.CREATION_WITH_UPLOAD
+_ALONE: Final = Concat.NONE
+_PARTIAL: Final = Concat.PARTIAL
 
 
 class AppendPlan(Struct, frozen=True):
@@ -130,16 +137,17 @@ def _check_offered(capability: Capability, rules: TusRules) -> None:
 
 
 def _plan_creation(head: RequestHead, rules: TusRules) -> Create | Concatenate:
-    _check_offered(Capability.CREATION, rules)
+    _check_offered(_CREATION, rules)
     fields = head.headers
+    has_body = head.chunked or head.content_length != 0
     raw = fields.get("upload-metadata")
     metadata = NO_METADATA if raw is None else parse_metadata(raw)
-    concat, concat_raw = Concat.NONE, fields.get("upload-concat", "")
+    concat, concat_raw = _ALONE, fields.get("upload-concat", "")
     if "upload-concat" in fields:
         _check_offered(Capability.CONCATENATION, rules)
         urls = parse_concat_urls(concat_raw)
         if urls is not None:
-            if _has_body(head):
+            if has_body:
                 raise FinalUploadError("a final upload takes no bytes")
             partials = tuple(parse_upload_url(url, head, rules) for url in urls)
             return Concatenate(partials, metadata, concat_raw)
@@ -151,10 +159,10 @@ def _plan_creation(head: RequestHead, rules: TusRules) -> Create | Concatenate:
     if length is not None and rules.max_size and length > rules.max_size:
         raise TooLargeError(f"Upload-Length is more than {rules.max_size}")
     checksum, in_trailer = _checksum(head, rules)
-    if not _has_body(head):
+    if not has_body:
         return Create(length=length, metadata=metadata, concat=concat, concat_raw=concat_raw)
     coding = _body_coding(head)
-    _check_offered(Capability.CREATION_WITH_UPLOAD, rules)
+    _check_offered(_WITH_UPLOAD, rules)
     size = _size(head, coding)
     _check_room(size, _room(Offset(0), length, rules))
     return Create(
@@ -170,10 +178,6 @@ def _plan_creation(head: RequestHead, rules: TusRules) -> Create | Concatenate:
     )
 
 
-def _has_body(head: RequestHead) -> bool:
-    return head.chunked or head.content_length != 0
-
-
 def _body_coding(head: RequestHead) -> Coding:
     """Return the coding of a body of upload bytes; refuse any other body."""
     parse_body_type(head.headers.get("content-type"))
@@ -182,14 +186,16 @@ def _body_coding(head: RequestHead) -> Coding:
 
 def _size(head: RequestHead, coding: Coding) -> int | None:
     """Return the number of decoded body bytes, where the head tells."""
-    return head.content_length if coding is Coding.IDENTITY and not head.chunked else None
+    return head.content_length if coding is IDENTITY and not head.chunked else None
 
 
 def _checksum(head: RequestHead, rules: TusRules) -> tuple[Checksum | None, bool]:
     """Return the checksum in the head, and whether the trailer brings one."""
     fields = head.headers
-    value = fields.get("upload-checksum")
-    announced = parse_trailer(fields.get("trailer"))
+    value, trailer = fields.get("upload-checksum"), fields.get("trailer")
+    if value is None and trailer is None:
+        return None, False
+    announced = parse_trailer(trailer)
     if value is None and not announced:
         return None, False
     _check_offered(Capability.CHECKSUM, rules)
@@ -327,7 +333,7 @@ def expiry(info: UploadInfo, *, finished_too: bool = False) -> float | None:
     A finished upload stays, unless *finished_too*. A finished partial upload still expires: it is
     not what its client wanted to keep (T187).
     """
-    if info.complete and info.concat is not Concat.PARTIAL and not finished_too:
+    if info.complete and info.concat is not _PARTIAL and not finished_too:
         return None
     return info.expires_at
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from fileloft_fast.errors import UploadLockedError
 from fileloft_fast.observe.board import Board
-from fileloft_fast.observe.request import current_request, doing
+from fileloft_fast.observe.request import concerning, doing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -343,9 +343,7 @@ class Locks:
 
     def note(self, upload: UploadId) -> None:
         """Let the log know which upload the running request is about."""
-        request = current_request()
-        if request is not None:
-            request.concerns(upload)
+        concerning(upload)
 
     def holder(self, upload: UploadId) -> Hold | None:
         """Return who holds *upload* now in this process, or waits for its lease."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -51,13 +52,9 @@ class _Record(msgspec.Struct):
     fast: _Fast | None = None
 
 
-# fileloft's fields, then ours, then the key of the mark. A template: a struct costs twice as much,
-# and every upload pays for it.
-_TEMPLATE: Final = (
-    b'{"id":"%b","size":%b,"offset":%d,"metadata":%b,"size_is_deferred":%b,"expires_at":%b,'
-    b'"is_partial":%b,"is_final":%b,"partial_uploads":%b,"storage":{},'
-    b'"fast":{"version":1,"metadata":%b,"concat":%b,"created_at":%.6f,%b"unverified_from":'
-)
+# Of nearly every upload: neither a part of another one nor made of others.
+_ALONE: Final = '"is_partial":false,"is_final":false,"partial_uploads":[],"storage":{},'
+_NO_CONCAT: Final = Concat.NONE  # a name of the module: before Python 3.12 a member is dear
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Record)
@@ -79,28 +76,44 @@ def render_mark(offset: int) -> bytes:
 
 def render_info(info: UploadInfo) -> bytes:
     """Return the contents of the file, without a mark set."""
-    head = _TEMPLATE % (
-        info.id.encode(),
-        b"null" if info.length is None else b"%d" % info.length,
-        info.offset,
-        _ENCODER.encode(texts_of(info.metadata)) if info.metadata.pairs else b"{}",
-        b"true" if info.length is None else b"false",
-        b"null" if info.expires_at is None else b'"%b"' % render_time(info.expires_at).encode(),
-        b"true" if info.concat is Concat.PARTIAL else b"false",
-        b"true" if info.concat is Concat.FINAL else b"false",
-        _ENCODER.encode(info.partials) if info.partials else b"[]",
-        _ENCODER.encode(info.metadata.raw),
-        _ENCODER.encode(info.concat_raw),
-        info.created_at,
-        b"".join(
-            b'"%b":%b,' % (key, _ENCODER.encode(value))
-            for key, value in ((b"subject", info.owner), (b"path", info.path))
-            if value
-        ),
-    )
+    # fileloft's fields, then ours, then the key of the mark. A template: a struct costs twice as
+    # much, and every upload pays for it.
+    metadata, length = info.metadata, info.length
+    texts = _json(texts_of(metadata)) if metadata.pairs else "{}"
+    expires_at = "null" if info.expires_at is None else f'"{render_time(info.expires_at)}"'
+    alone = info.concat is _NO_CONCAT and not info.partials
+    seconds, micros = divmod(int(info.created_at * 1e6 + 0.5), 1_000_000)
+    head = (
+        f'{{"id":"{info.id}","size":{"null" if length is None else length},'
+        f'"offset":{info.offset},"metadata":{texts},'
+        f'"size_is_deferred":{"true" if length is None else "false"},"expires_at":{expires_at},'
+        f'{_ALONE if alone else _render_kinship(info)}"fast":{{"version":1,'
+        f'"metadata":{_json(metadata.raw)},"concat":{_json(info.concat_raw)},'
+        f'"created_at":{seconds}.{micros:06},'
+        f'{_render_place(info) if info.owner or info.path else ""}"unverified_from":'
+    ).encode()
     room = _SECTOR - len(head) % _SECTOR
     padding = b" " * room if room < _WIDTH else b""  # white space may stand before a JSON value
-    return b"".join((head, padding, NO_MARK, _END))
+    return b"%b%b%b%b" % (head, padding, NO_MARK, _END)
+
+
+def _json(value: object) -> str:
+    return _ENCODER.encode(value).decode()
+
+
+def _render_kinship(info: UploadInfo) -> str:
+    """Return what an upload has to do with others."""
+    return (
+        f'"is_partial":{"true" if info.concat is Concat.PARTIAL else "false"},'
+        f'"is_final":{"true" if info.concat is Concat.FINAL else "false"},'
+        f'"partial_uploads":{_json(info.partials)},"storage":{{}},'
+    )
+
+
+def _render_place(info: UploadInfo) -> str:
+    """Return whose an upload is and where it appears, as far as that is set."""
+    pairs = (("subject", info.owner), ("path", info.path))
+    return "".join(f'"{key}":{_json(value)},' for key, value in pairs if value)
 
 
 def mark_place(contents: bytes) -> int:
@@ -111,7 +124,7 @@ def mark_place(contents: bytes) -> int:
 def parse_info(contents: bytes, upload: UploadId) -> Record:
     """Return what the file says. Raises StoreError where it is not such a file."""
     try:
-        return _parse(contents, upload)
+        return (_parse_known if len(contents) <= _KNOWN_BYTES else _parse)(contents, upload)
     except (msgspec.DecodeError, ValueError, RecursionError, WireError) as error:
         raise StoreError(f"{upload}.info cannot be read: {error}") from error
 
@@ -149,6 +162,12 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
         path=fast.path,
     )
     return Record(info, unverified_from, mark_at)
+
+
+# It stays as it is between the requests of an upload, but for a length that is declared late and
+# the mark; long ones would fill the memory.
+_KNOWN_BYTES: Final = 1024
+_parse_known: Final = lru_cache(maxsize=1024)(_parse)
 
 
 def _fileloft_metadata(values: dict[str, str | None]) -> Metadata:
