@@ -140,7 +140,8 @@ class Handover:
         client.setblocking(False)  # noqa: FBT003 - the library's signature
         end = 1 + message[0]
         data = _contents_of(descriptors[1]) if len(descriptors) > 1 else message[end:]
-        site.enter(_enter(site, client, message[1:end].decode() or None, data))
+        entering = _enter(site, client, message[1:end].decode() or None, data)
+        site.enter(site.loop.create_task(entering))
 
 
 class MovedConnection(Connection):

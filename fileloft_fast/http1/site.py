@@ -84,12 +84,10 @@ class Site:
         if self.draining:
             self._maybe_empty()
 
-    def enter(self, entering: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Make a connection ready, in a task that a drain waits for; return it."""
-        task = self.loop.create_task(entering)
+    def enter(self, task: asyncio.Task[None]) -> None:
+        """Have a drain wait for *task*, which makes a connection ready."""
         self.entering.add(task)
         task.add_done_callback(self._entered)
-        return task
 
     @property
     def tasks(self) -> tuple[asyncio.Task[None], ...]:

@@ -106,7 +106,8 @@ class Doorway:
             log.debug("connection closed", extra=fields(peer=shown, reason=reason))
             accepted.close()
             return
-        task = self._site.enter(self._enter(accepted, shown))
+        task = self._site.loop.create_task(self._enter(accepted, shown))
+        self._site.enter(task)
         self._entering.add(task)  # ours to turn away
         task.add_done_callback(self._entering.discard)
 
