@@ -1,6 +1,6 @@
 """Heads of requests as nearly all clients send them, read in one pass."""
 
-def maybe_split_head(data: bytes, /) -> tuple[str, str, dict[str, str]] | None:
+def maybe_split_head(data: bytes) -> tuple[str, str, dict[str, str]] | None:
     """Return method, target and fields (lower-case name to value) of a plain head, else None.
 
     *data* is a head with its empty line and nothing after it. Plain is HTTP/1.1 with a method that
