@@ -45,8 +45,15 @@ cdef extern from "<unistd.h>" nogil:
     int fdatasync(int descriptor)
     int ftruncate(int descriptor, int64_t length)
     int unlinkat(int directory, const char* name, int flags)
+    long syscall(long number, ...)
     ssize_t copy_file_range(int source, int64_t* source_at, int target, int64_t* target_at,
                             size_t length, unsigned int flags)
+
+cdef extern from "<sys/syscall.h>" nogil:
+    long SYS_getdents64
+
+cdef extern from "<dirent.h>" nogil:
+    int DT_DIR
 
 cdef extern from "<stdio.h>" nogil:
     int renameat(int old_directory, const char* old_name, int new_directory, const char* new_name)

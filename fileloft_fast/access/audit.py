@@ -38,7 +38,13 @@ class Audit:
         Where the store cannot be asked nothing is known, and nobody gets anything back.
         """
         seen: list[Seen] = []
+        looks = 0
         async for upload in names:
+            looks += 1
+            if looks % _BATCH == 0:
+                await self._write_down(seen)
+                seen.clear()
+                await asyncio.sleep(_PAUSE_S)
             looked_at = time.time()
             try:
                 info = (await self._store.load(upload)).info
@@ -52,10 +58,6 @@ class Audit:
                 unsure = info.length is None and self._is_held(upload)
                 if info.owner:
                     seen.append((upload, None if unsure else info, looked_at))
-            if len(seen) == _BATCH:
-                await self._write_down(seen)
-                seen.clear()
-                await asyncio.sleep(_PAUSE_S)
         await self._write_down(seen)
 
     async def _write_down(self, seen: list[Seen]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -215,7 +216,7 @@ def _prepare(settings: Settings) -> None:
             f"FILELOFT_DATA_DIR: {directory} has uploads on their way to an object store: start in"
             " another directory, or with that store and FILELOFT_ACK=finish until they are there"
         )
-    if settings.remote and (left := sum(1 for _ in directory.glob("*.info"))):
+    if settings.remote and (left := sum(1 for _ in _names(directory, ".info"))):
         log.warning(
             "uploads of another mode lie here: FILELOFT_ACK=chunk neither serves nor ships them",
             extra=fields(directory=directory, uploads=left),
@@ -224,9 +225,15 @@ def _prepare(settings: Settings) -> None:
 
 def _is_shipping(directory: Path) -> bool:
     left = (*folders(directory), directory)
-    return any(any(each.glob("*.journal")) for each in left) or any(
-        any(each.glob("*.info")) for each in left[:-1]
+    return any(any(_names(each, ".journal")) for each in left) or any(
+        any(_names(each, ".info")) for each in left[:-1]
     )
+
+
+def _names(directory: Path, suffix: str) -> Iterator[str]:
+    """Yield what ends with *suffix*; unlike ``glob``, without a list of all there is."""
+    with os.scandir(directory) as entries:
+        yield from (entry.name for entry in entries if entry.name.endswith(suffix))
 
 
 async def _open_spooled(  # noqa: PLR0913, PLR0917 - the composition root

@@ -23,10 +23,10 @@ def watched(items: Iterable[T], unit: str) -> Iterable[T]:
 
 
 @contextmanager
-def counting(unit: str) -> Iterator[Callable[[], object]]:
-    """Yield what is to be called for each thing done; a bar counts, where there is a terminal."""
+def counting(unit: str) -> Iterator[Callable[[int], object]]:
+    """Yield what is to be called with how many were done; a bar counts, where one looks."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _: None
         return
     with import_module("tqdm").tqdm(unit=f" {unit}", leave=False) as bar:
         yield bar.update

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fileloft_fast.dataplane.ages import read_aged
 from fileloft_fast.dataplane.digest import ALGORITHMS, Digest, digest_of, digest_size
 from fileloft_fast.dataplane.engine import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
 from fileloft_fast.dataplane.head import maybe_split_head
@@ -20,4 +21,5 @@ __all__ = [
     "digest_of",
     "digest_size",
     "maybe_split_head",
+    "read_aged",
 ]

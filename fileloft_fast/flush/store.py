@@ -16,6 +16,7 @@ from fileloft_fast.flush.appender import FullAppender, SpooledAppender
 from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
+from fileloft_fast.stores import Look
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.dock import Dock
@@ -162,6 +163,11 @@ class SpooledStore:
     def names(self) -> AsyncIterator[UploadId]:
         """See ``Store``."""
         return self._mode.names()
+
+    async def aged(self, since: float, until: float) -> AsyncIterator[Look]:  # noqa: ARG002 - the protocol
+        """Name them all: a file's time says nothing where holes are punched; see ``Store``."""
+        async for upload in self._mode.names():
+            yield Look(1, (upload,))
 
     async def tidy(self) -> int:
         """See ``Store``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fileloft_fast.stores.fs import FsStore, PublishingStore
-from fileloft_fast.stores.store import AnyStore, Appender, Found, Reception, Store
+from fileloft_fast.stores.store import AnyStore, Appender, Found, Look, Reception, Store
 
 __all__ = [
     "AnyStore",
     "Appender",
     "Found",
     "FsStore",
+    "Look",
     "PublishingStore",
     "Reception",
     "Store",

@@ -6,12 +6,19 @@ Nobody but the holder of an upload's lock may call what changes it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import Future
 
     from fileloft_fast.model import ByteStream, FileSlice, UploadId, UploadInfo
+
+
+class Look(NamedTuple):
+    """Some of the uploads in a store: how many were looked at, and those that are wanted."""
+
+    seen: int
+    uploads: Sequence[UploadId]
 
 
 class Found(Protocol):
@@ -151,6 +158,12 @@ class Store(Protocol[F]):
 
     def names(self) -> AsyncIterator[UploadId]:
         """Go through the uploads there are, in no order, without holding the loop up."""
+
+    def aged(self, since: float, until: float) -> AsyncIterator[Look]:
+        """Go through them as ``names`` does; among the wanted are all last written in that time.
+
+        From *since* to *until*, seconds since the epoch. Others may be among them, too.
+        """
 
     async def tidy(self) -> int:
         """Take away what belongs to no upload; return how many things that were."""

@@ -30,6 +30,10 @@ class Expiry:
         """Return when an upload whose last byte came at *now* expires, seconds since the epoch."""
         return None if self._ttl_s is None else now + self._ttl_s
 
+    def horizon(self) -> float:
+        """Return when the last byte came of an upload that expires just now; see ``after``."""
+        return float("-inf") if self._ttl_s is None else time.time() - self._ttl_s
+
     def renewed(self, info: UploadInfo) -> UploadInfo:
         """Return *info* after a byte came just now."""
         if self._ttl_s is None:

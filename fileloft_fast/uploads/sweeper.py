@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.observe.board import Board
 from fileloft_fast.observe.log import fields
+from fileloft_fast.uploads.horizon import Horizon
 
 if TYPE_CHECKING:
     from fileloft_fast.access import Access
@@ -31,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _BATCH: Final = 200
 _AUDIT_S: Final = 30.0  # processes that start together: one of them audits
-_PAUSE_S: Final = 0.05  # after each batch: at most 4,000 uploads a second are looked at
+_PAUSE_S: Final = 0.05  # after each batch: at most 4,000 uploads a second are loaded
 
 
 class Turn(Protocol):
@@ -75,6 +77,7 @@ class Sweeper:
         self._audits = audits
         self._turn = turn
         self._board = Board() if board is None else board
+        self._horizon = Horizon()
 
     async def run(self) -> None:
         """Sweep until cancelled; storage that fails is logged and tried again next time."""
@@ -90,20 +93,26 @@ class Sweeper:
             if self._turn is not None:
                 self._turn.leave()
 
-    async def sweep(self, on_seen: Callable[[], object] = lambda: None) -> tuple[int, int]:
+    async def sweep(self, on_seen: Callable[[int], object] = lambda _: None) -> tuple[int, int]:
         """Delete every expired upload that nobody holds; return how many, of how many.
 
-        *on_seen* is called for each that was looked at.
+        *on_seen* is called with how many were looked at. The next sweep of this sweeper looks only
+        at what has grown old since, and at what this one had to pass over.
         """
-        removed = seen = 0
-        async for upload in self._store.names():
-            seen += 1
-            on_seen()
-            if await self._is_expired(upload) and await self._remove(upload):
-                removed += 1
-                self._board.add("fileloft_uploads_expired_total")
-            if seen % _BATCH == 0:
-                await asyncio.sleep(_PAUSE_S)
+        until = self._expiry.horizon()
+        since = self._horizon.since(until)
+        removed = seen = loaded = 0
+        for upload in tuple(self._horizon.passed_over):
+            removed += await self._sweep_one(upload)
+        async for look in self._store.aged(since, until):
+            seen += look.seen
+            on_seen(look.seen)
+            for upload in look.uploads:
+                removed += await self._sweep_one(upload)
+                loaded += 1
+                if loaded % _BATCH == 0:
+                    await asyncio.sleep(_PAUSE_S)
+        self._horizon.reach(until)
         return removed, seen
 
     async def _sweep(self) -> None:
@@ -122,34 +131,43 @@ class Sweeper:
         if self._access is not None:
             await self._access.audit(self._store, self._locks.is_held, _AUDIT_S)
 
-    async def _is_expired(self, upload: UploadId) -> bool:
+    async def _sweep_one(self, upload: UploadId) -> bool:
+        """Delete *upload* if it has expired; return whether it was deleted.
+
+        What has expired, or cannot be looked at, and is still there: the next sweep looks again.
+        """
+        passed_over = self._horizon.passed_over
+        passed_over.discard(upload)
         try:
-            self._expiry.check((await self._store.load(upload)).info)
-        except UploadGoneError:
-            return True
-        except UploadNotFoundError:
-            return False
-        except RemoteUnavailableError:  # nor is any other upload to be had
+            if not await self._is_expired(upload):
+                return False
+            if await self._remove(upload):
+                self._board.add("fileloft_uploads_expired_total")
+                return True
+        except (RemoteUnavailableError, LockServiceError):  # nor is any other upload to be had
             raise
-        except StoreError as error:
+        except (StoreError, UploadLockedError) as error:  # held by another replica
             log.warning("sweep passes over", extra=fields(id=upload, error=error))
+        passed_over.add(upload)
+        return False
+
+    async def _is_expired(self, upload: UploadId) -> bool:
+        with contextlib.suppress(UploadNotFoundError):
+            try:
+                self._expiry.check((await self._store.load(upload)).info)
+            except UploadGoneError:
+                return True
         return False
 
     async def _remove(self, upload: UploadId) -> bool:
         """Delete under the lock, unless a writer is at work or has just been (T135)."""
         if self._locks.is_held(upload):
             return False
-        try:
-            async with self._locks.hold(upload):
-                removed = await self._is_expired(upload) and await self._store.remove(upload)
-                if removed and self._access is not None:
-                    self._access.release(upload)
-                return removed
-        except (RemoteUnavailableError, LockServiceError):
-            raise
-        except (StoreError, UploadLockedError) as error:  # held by another replica
-            log.warning("sweep passes over", extra=fields(id=upload, error=error))
-            return False
+        async with self._locks.hold(upload):
+            removed = await self._is_expired(upload) and await self._store.remove(upload)
+            if removed and self._access is not None:
+                self._access.release(upload)
+            return removed
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], interval_s: float) -> None:
         while True:

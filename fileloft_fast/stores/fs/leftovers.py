@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _match_name: Final = re.compile(rf"({MADE_ID_PATTERN})(|\.zst|\.info\.tmp)").fullmatch
-_SLICE: Final = 512
+_SLICE: Final = 4096
+_REST_S: Final = 0.02  # after each slice: requests come first
 
 SINCE: Final = ".since"
 """A file in the directory, as old as this server's work there: no upload's id begins with a dot."""
@@ -44,6 +45,7 @@ async def remove_leftovers(path: str, older_than: float, opened_at: float) -> in
             finally:
                 # Closing the directory under the thread that reads it would crash the process.
                 await asyncio.wait([step])
+            await asyncio.sleep(_REST_S)
     except OSError as error:
         raise store_error(error) from error
     finally:

@@ -7,6 +7,8 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,8 +28,13 @@ from fileloft_fast.stores.fs.info_file import (
     render_mark,
 )
 from fileloft_fast.stores.fs.leftovers import remove_leftovers
-from fileloft_fast.stores.fs.listing import Listing
+from fileloft_fast.stores.fs.listing import AgedListing, Listing, slices
 from fileloft_fast.stores.fs.syncs import SyncClock
+
+if TYPE_CHECKING:
+    from fileloft_fast.stores.store import Look
+
+_REST_S: Final = 0.02  # after each slice of a long look: requests come first
 
 
 class FsFound(Struct, frozen=True):
@@ -260,22 +267,17 @@ class FsStore:
 
     async def names(self) -> AsyncIterator[UploadId]:
         """Read the directory slice by slice in a thread; see ``Store``."""
-        listing = Listing(self._path)
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                reading = loop.run_in_executor(None, listing.read)
-                try:
-                    names = await asyncio.shield(reading)
-                finally:
-                    # Closing the directory under the thread that reads it would crash the process.
-                    await asyncio.wait([reading])
-                if not names:
-                    return
+        async with aclosing(slices(Listing(self._path))) as listed:
+            async for names in listed:
                 for name in names:
                     yield name
-        finally:
-            listing.close()
+
+    async def aged(self, since: float, until: float) -> AsyncIterator[Look]:
+        """Look at the times of files slice by slice in a thread, and rest after each; ``Store``."""
+        async with aclosing(slices(AgedListing(self._path, since, until))) as looks:
+            async for look in looks:
+                yield look
+                await asyncio.sleep(_REST_S)
 
     async def tidy(self) -> int:
         """Delete files without an upload that nobody has touched for long; see ``Store``."""

@@ -205,3 +205,22 @@ def test_many_uploads_are_put_right(tmp_path: Path) -> None:
 
     run(path, work)
     assert rows(path) == [("ann", 401, 401)]
+
+
+def test_it_rests_also_where_nobody_owns_what_it_looks_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    async def work(_: Accounts, access: Access) -> None:
+        shelf = Shelf(*(replace(upload(str(number)), owner="") for number in range(1000)))
+        monkeypatch.setattr(asyncio, "sleep", rest)
+        await access.audit(shelf.store, lambda _: False, 0)
+        monkeypatch.undo()
+        assert shelf.looks == 1000
+
+    run(tmp_path / "access.db", work)
+    assert len(rests) >= 4

@@ -41,6 +41,7 @@ NATIVE_LAYERS = (
     "crc",
     "head",
     "tally",
+    "ages",
     "linux",
     "atomics",
 )

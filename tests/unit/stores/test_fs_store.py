@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ import pytest
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
-from fileloft_fast.model import Offset, UploadId, UploadInfo
+from fileloft_fast.model import UPLOAD_ID_PATTERN, Offset, UploadId, UploadInfo
 from fileloft_fast.stores import FsStore
+from fileloft_fast.stores.fs import listing
 from tests.native.denial import run_denied
 
 if TYPE_CHECKING:
@@ -236,20 +238,55 @@ def test_a_scan_that_is_cancelled_closes_the_directory_after_its_reader(
             raise AssertionError
 
     async def scene() -> None:
-        listing = Listing(slow)
-        monkeypatch.setattr(os, "scandir", listing.open)
+        directory = Listing(slow)
+        monkeypatch.setattr(os, "scandir", directory.open)
         async with opened(tmp_path) as store:
             scanning = asyncio.create_task(scan(store))
-            await listing.waits.wait()
+            await directory.waits.wait()
             scanning.cancel()
             for _ in range(10):
                 await asyncio.sleep(0)
-            closed_early = listing.closed
-            listing.gate.set()
+            closed_early = directory.closed
+            directory.gate.set()
             with pytest.raises(asyncio.CancelledError):
                 await scanning
             assert not closed_early
-            assert listing.closed
+            assert directory.closed
+
+    asyncio.run(scene())
+
+
+def test_a_look_that_is_cancelled_closes_the_directory_after_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file may have the descriptor's number by then."""
+    gate, read = threading.Event(), list[int]()
+
+    async def scene() -> None:
+        loop, waits = asyncio.get_running_loop(), asyncio.Event()
+
+        def wait(directory: int, *_: float) -> None:
+            read.append(directory)
+            loop.call_soon_threadsafe(waits.set)
+            gate.wait(10)
+            os.fstat(directory)  # OSError where it is closed
+
+        async def scan(store: FsStore) -> None:
+            async for _ in store.aged(0.0, 1.0):
+                raise AssertionError
+
+        monkeypatch.setattr(listing, "read_aged", wait)
+        async with opened(tmp_path) as store:
+            scanning = asyncio.create_task(scan(store))
+            await waits.wait()
+            scanning.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            gate.set()
+            with pytest.raises(asyncio.CancelledError):
+                await scanning
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(read[0])
 
     asyncio.run(scene())
 
@@ -262,5 +299,64 @@ def test_a_final_upload_does_not_take_the_place_of_another(tmp_path: Path) -> No
             with pytest.raises(UploadExistsError):
                 await store.concatenate(info_of(2), [found])
             assert (await store.load(ID)).info.length == 2
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("name", ["a", "Z-_9", "a" * 128, "9"])
+def test_a_look_comes_by_whatever_an_id_may_be(tmp_path: Path, name: str) -> None:
+    assert re.fullmatch(UPLOAD_ID_PATTERN, name)
+    assert seen_of(tmp_path, name) == [name]
+
+
+@pytest.mark.parametrize("name", ["-a", "_", "a.info", "a b", "a" * 129, "\u00e4", ".since"])
+def test_a_look_passes_over_what_no_id_may_be(tmp_path: Path, name: str) -> None:
+    assert not re.fullmatch(UPLOAD_ID_PATTERN, name)
+    assert seen_of(tmp_path, name) == []
+
+
+def seen_of(root: Path, name: str) -> list[str]:
+    """Return what a look at everything finds in a directory with a file *name*, and a folder."""
+    (root / name).touch()
+    (root / "folder").mkdir()
+
+    async def scene() -> list[str]:
+        async with opened(root) as store:
+            return [each async for look in store.aged(0.0, 1e10) for each in look.uploads]
+
+    return asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("written_at", "wanted"), [(99.0, False), (100.0, True), (200.0, True), (201.0, False)]
+)
+def test_uploads_are_told_apart_by_when_their_last_byte_came(
+    tmp_path: Path, written_at: float, *, wanted: bool
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(info_of(2), b"h")
+            os.utime(tmp_path / ID, (0, written_at))
+            (tmp_path / "b.info").touch()  # whose bytes are not there
+            (tmp_path / "no.upload").touch()
+            looks = [look async for look in store.aged(100.0, 200.0)]
+            assert sum(look.seen for look in looks) == 1
+            assert [each for look in looks for each in look.uploads] == [ID] * wanted
+
+    asyncio.run(scene())
+
+
+def test_a_look_at_many_uploads_comes_by_each_of_them_once(tmp_path: Path) -> None:
+    names = {f"{number:0100}" for number in range(5000)}  # more than one slice
+    for name in names:
+        (tmp_path / name).touch()
+
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            looks = [look async for look in store.aged(0.0, float("inf"))]
+        assert len(looks) > 1
+        found = [each for look in looks for each in look.uploads]
+        assert len(found) == len(names) == sum(look.seen for look in looks)
+        assert set(found) == names
 
     asyncio.run(scene())

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from fileloft_fast.errors import RemoteUnavailableError, StoreError, UploadNotFoundError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
+from fileloft_fast.stores import Look
 from fileloft_fast.uploads import Locks, Sweeper
 from fileloft_fast.uploads.expiry import Expiry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
 
     from fileloft_fast.stores import AnyStore
 
@@ -32,14 +33,19 @@ class Shelf:
     def __init__(self, uploads: Sequence[str], stuck: frozenset[str] = frozenset()) -> None:
         self.uploads = [UploadId(name) for name in uploads]
         self.down = False
-        self.looks = 0
+        self.hidden = False
+        self.spans: list[tuple[float, float]] = []
         self.tidied = 0
         self._stuck = stuck
 
-    async def names(self) -> AsyncIterator[UploadId]:
-        self.looks += 1
-        for name in tuple(self.uploads):
-            yield name
+    async def aged(self, since: float, until: float) -> AsyncIterator[Look]:
+        self.spans.append((since, until))
+        for name in () if self.hidden else tuple(self.uploads):
+            yield Look(1, [name])
+
+    @property
+    def looks(self) -> int:
+        return len(self.spans)
 
     async def load(self, upload: UploadId) -> Found:
         if self.down:
@@ -53,6 +59,9 @@ class Shelf:
             raise StoreError("the disk failed: Structure needs cleaning")
         self.uploads.remove(upload)
         return True
+
+    def mend(self) -> None:
+        self._stuck = frozenset()
 
     async def tidy(self) -> int:
         self.tidied += 1
@@ -128,3 +137,46 @@ def test_leftovers_are_looked_for_where_nothing_expires() -> None:
         assert (shelf.looks, shelf.uploads) == (0, ["a"])
 
     play(scene, shelf, expired_s=None)
+
+
+def test_a_sweep_begins_where_the_last_one_came_to() -> None:
+    shelf = Shelf(["a"])
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        assert await sweeper.sweep() == (1, 1)
+        await sweeper.sweep()
+        (first, until), (second, _until) = shelf.spans
+        assert first == float("-inf")
+        assert until - 5 < second <= until
+
+    play(scene, shelf)
+
+
+def test_a_sweep_that_failed_is_made_again_as_a_whole() -> None:
+    shelf = Shelf(["a"])
+    shelf.down = True
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        with pytest.raises(RemoteUnavailableError):
+            await sweeper.sweep()
+        shelf.down = False
+        await sweeper.sweep()
+        assert {since for since, _ in shelf.spans} == {float("-inf")}
+
+    play(scene, shelf)
+
+
+def test_what_was_passed_over_is_looked_at_until_it_is_gone() -> None:
+    """A sweep that begins later would not come by it any more."""
+    shelf = Shelf(["held", "stuck"], frozenset({"stuck"}))
+
+    async def scene(sweeper: Sweeper, locks: Locks) -> None:
+        async with locks.hold(UploadId("held")):
+            assert await sweeper.sweep() == (0, 2)
+        shelf.hidden = True
+        assert await sweeper.sweep() == (1, 0)
+        shelf.mend()
+        assert await sweeper.sweep() == (1, 0)
+        assert shelf.uploads == []
+
+    play(scene, shelf)

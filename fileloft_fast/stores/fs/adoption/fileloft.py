@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 LOCKS: Final = "locks"
 """fileloft makes this folder in its data directory at the first PATCH."""
 
+_CUT_OFF: Final = f"{INFO}.tmp"
+"""An ``.info`` that was being replaced."""
+
 match_part: Final = re.compile(r"(.+)_part_(0|[1-9][0-9]{0,9})").fullmatch
 
 
@@ -70,21 +73,33 @@ class FileloftDirectory:
         self._parts: dict[str, list[int]] = {}
 
     def names(self) -> Sequence[str]:
-        """Read the directory once; see ``ForeignDirectory``."""
-        infos, others = set[str](), set[str]()
+        """Read the directory once; see ``ForeignDirectory``.
+
+        Unless it is thorough, nothing is kept of uploads whose names say that there is nothing to
+        do: there may be a million of them, at each start.
+        """
+        wanted = set[str]()
+        self._parts = {}
         with os.scandir(self.path) as entries:
             for entry in entries:
-                is_info = entry.name.endswith(INFO)
-                (infos if is_info else others).add(entry.name.removesuffix(INFO))
-        self._parts = {}
-        for name in others - infos:
-            match = match_part(name)
-            if match is not None and match[1] in infos:
-                self._parts.setdefault(match[1], []).append(int(match[2]))
-        if self._thorough:
-            return sorted(infos)
-        begun = {name for name in infos if f"{name}{INFO}.tmp" in others}  # and cut off
-        return sorted({name for name in infos if name in self._parts or name not in others} | begun)
+                name = entry.name.removesuffix(INFO)
+                if name != entry.name:
+                    if self._thorough or not self._has(name):
+                        wanted.add(name)
+                elif name.endswith(_CUT_OFF):
+                    name = name.removesuffix(_CUT_OFF)
+                    if self._has(name + INFO):
+                        wanted.add(name)
+                elif (match := match_part(name)) and self._is_part(match):
+                    self._parts.setdefault(match[1], []).append(int(match[2]))
+        return sorted(wanted | self._parts.keys())
+
+    def _is_part(self, match: re.Match[str]) -> bool:
+        """Return whether a file is a part of an upload, and no upload that is called like one."""
+        return self._has(match[1] + INFO) and not self._has(match[0] + INFO)
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(f"{self.path}/{name}")
 
     def plan(self, name: str) -> Plan:
         """Decide what becomes of *name*; see ``ForeignDirectory``."""

@@ -1,0 +1,1 @@
+"""How cost grows with the size of uploads, the number of connections, and that of uploads."""
