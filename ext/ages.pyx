@@ -18,8 +18,8 @@ import os
 
 
 cdef enum:
-    # Some 2,000 uploads, two names each, 2 ms: what a cancelled sweep has to wait for.
-    ENTRIES_BYTES = 256 * 1024
+    # Some 500 uploads, two names each, 2 ms: a core is taken from requests for no longer.
+    ENTRIES_BYTES = 64 * 1024
     ID_MAX = 128
     # struct linux_dirent64, which no header of every libc declares
     LENGTH_AT = 16

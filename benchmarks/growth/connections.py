@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIZES: Final = (1, 10, 100, 1000, 10_000)
 QUICK: Final = SIZES[:4]
 
-_OBSERVED_S: Final = 8.0
+_OBSERVED_S: Final = 5.0
 _SEGMENT: Final = b"x" * 256
 _PER_S: Final = 2  # segments of each connection
 _SLOTS: Final = 100  # of a second: all at once would measure the client's burst

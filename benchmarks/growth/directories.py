@@ -28,7 +28,7 @@ QUICK: Final = SIZES[:4]
 
 _STARTS: Final = 3
 _REQUESTS: Final = 500
-_OBSERVED_S: Final = 10.0
+_OBSERVED_S: Final = 5.0
 _DECADE: Final = str(10 * 365 * 86_400)
 _PLAIN: Final = {"FILELOFT_SYNC": "none"}
 

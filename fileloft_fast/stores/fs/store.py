@@ -34,7 +34,7 @@ from fileloft_fast.stores.fs.syncs import SyncClock
 if TYPE_CHECKING:
     from fileloft_fast.stores.store import Look
 
-_REST_S: Final = 0.02  # after each slice of a long look: requests come first
+_REST_S: Final = 0.01  # after each slice of a long look: requests come first
 
 
 class FsFound(Struct, frozen=True):
