@@ -26,6 +26,7 @@ _CURVES: Final[dict[str, tuple[Callable[[Path, int], Values], Sequence[int], Seq
     "idle": (connections.measure_idle, connections.SIZES, connections.QUICK),
     "trickling": (connections.measure_trickling, connections.SIZES, connections.QUICK),
     "directories": (directories.measure, directories.SIZES, directories.QUICK),
+    "listing": (directories.measure_listing, directories.SIZES, directories.QUICK),
 }
 
 _KEPT_FROM: Final = 100_000  # directories as large as this are used again
@@ -46,7 +47,7 @@ def main() -> None:
         if curve in _CURVES:
             measure, full, quick = _CURVES[curve]
             for size in wanted.sizes or (quick if wanted.quick else full):
-                kept = curve == "directories" and size >= _KEPT_FROM
+                kept = curve in {"directories", "listing"} and size >= _KEPT_FROM
                 values = measure(wanted.folder if kept else fresh, size)
                 add_point(wanted.results, curve, size, values)
                 shown = " ".join(f"{name}={value:.4g}" for name, value in values.items())

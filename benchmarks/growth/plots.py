@@ -67,7 +67,8 @@ PICTURES: Final[Sequence[Picture]] = (
         (
             ("directories", "start_s", "start to first answer"),
             ("directories", "sweep_s", "sweep"),
-            ("directories", "ls_s", "ls"),
+            ("listing", "ls_s", "ls"),
+            ("listing", "ls_cpu_s", "ls, CPU"),
             ("directories", "check_s", "check"),
         ),
     ),
@@ -102,7 +103,7 @@ PICTURES: Final[Sequence[Picture]] = (
         (
             ("directories", "start_rss_mib", "server after its start"),
             ("directories", "young_rss_mib", "server that sweeps"),
-            ("directories", "ls_rss_mib", "ls, peak"),
+            ("listing", "ls_rss_mib", "ls, peak"),
         ),
     ),
 )
@@ -117,6 +118,8 @@ def draw(curves: Mapping[str, Curve], folder: Path = FOLDER) -> None:
     from matplotlib import pyplot  # noqa: PLC0415
 
     for name, title, along, up, lines in PICTURES:
+        if not any(curve in curves for curve, *_ in lines):
+            continue
         figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
         for curve, quantity, label in lines:
             _draw_line(axes, curves.get(curve, {}), quantity, label)
@@ -137,6 +140,8 @@ def render_tables(curves: Mapping[str, Curve]) -> str:
     """Return the curves of all pictures as Markdown, with how each grows at its end."""
     tables = []
     for _, title, along, up, lines in PICTURES:
+        if not any(curve in curves for curve, *_ in lines):
+            continue
         sizes = sorted({size for curve, *_ in lines for size in curves.get(curve, {})})
         heads = [f"{title} ({up})", *(f"{size:,}" for size in sizes), "exponent"]
         rows = [heads, ["---"] * len(heads)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fileloft_fast.app.shards import folders
 from fileloft_fast.config import AckMode
 from fileloft_fast.errors import StoreError, UploadGoneError
 from fileloft_fast.model import UPLOAD_ID_PATTERN, Concat, Offset, UploadId, UploadInfo
@@ -49,10 +50,6 @@ class Seen(Struct, frozen=True):
         return value.decode("utf-8", "replace")
 
 
-_FOLDERS: Final = "worker-*"
-"""The spools of several workers: with an object store, each has the uploads of some ids."""
-
-
 class Directory:
     """The data directory of *settings*; with an object store, what of uploads is still here."""
 
@@ -82,9 +79,10 @@ class Directory:
         return next(filter(None, (self._look(place, upload) for place in places)), None)
 
     def _folders(self) -> list[Path]:
-        if self._chunk:  # a cache of each worker, of the same uploads
+        """Return where uploads are; the spools of several workers have the uploads of some ids."""
+        if self._chunk or not self.path.is_dir():  # a cache of each worker, of the same uploads
             return [self.path]
-        return [self.path, *(each for each in self.path.glob(_FOLDERS) if each.is_dir())]
+        return [self.path, *folders(self.path)]
 
     def _look(self, place: str, upload: UploadId) -> Seen | None:
         try:
