@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EINTR, ENOENT, ENOMEM, errno
 from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memmove, strlen
+from libc.string cimport memmove, strcmp, strlen
 
 from fileloft_fast.dataplane.linux cimport (
     AT_SYMLINK_NOFOLLOW, DT_DIR, SYS_getdents64, fstatat, stat, syscall,
@@ -34,16 +34,15 @@ ctypedef struct Ages:
     size_t filled                # of the buffer, by names that are wanted, each with its NUL
 
 
-cdef bint _is_id(const char* name) noexcept nogil:     # as model.UPLOAD_ID_PATTERN says it
+cdef const char* _after_id(const char* name) noexcept nogil:    # NULL: it is none
+    # As model.UPLOAD_ID_PATTERN says it.
     cdef size_t length = 0
     cdef char c = name[0]
-    while c != 0:
-        if not (c'a' <= c <= c'z' or c'A' <= c <= c'Z' or c'0' <= c <= c'9'
-                or length > 0 and (c == c'-' or c == c'_')):
-            return False
+    while (c'a' <= c <= c'z' or c'A' <= c <= c'Z' or c'0' <= c <= c'9'
+           or length > 0 and (c == c'-' or c == c'_')):
         length += 1
         c = name[length]
-    return 0 < length <= ID_MAX
+    return name + length if 0 < length <= ID_MAX else NULL
 
 
 cdef int _look(int directory, const char* name, Ages* ages) noexcept nogil:   # 1: it is wanted
@@ -51,28 +50,40 @@ cdef int _look(int directory, const char* name, Ages* ages) noexcept nogil:   # 
     cdef double written_at
     if fstatat(directory, name, &about, AT_SYMLINK_NOFOLLOW) < 0:
         return 0 if errno == ENOENT else -errno          # removed since its name was read
-    ages.seen += 1
     written_at = <double>about.st_mtim.tv_sec + <double>about.st_mtim.tv_nsec * 1e-9
     return ages.since <= written_at <= ages.until
 
 
+cdef int _keep(int directory, char* entries, const char* name, Ages* ages) noexcept nogil:
+    # A name that is wanted is moved to the front, where entries have been looked at already.
+    cdef const char* rest = _after_id(name)
+    cdef size_t size
+    cdef int status
+    if rest == NULL:
+        return 0
+    if rest[0] != 0:
+        ages.seen += strcmp(rest, ".info") == 0          # without it, it is no upload
+        return 0
+    status = _look(directory, name, ages)
+    if status == 1:
+        size = strlen(name) + 1
+        memmove(entries + ages.filled, name, size)
+        ages.filled += size
+        ages.wanted += 1
+        return 0
+    return status
+
+
 cdef int _sieve(int directory, char* entries, size_t length, Ages* ages) noexcept nogil:
-    # Names that are wanted are moved to the front, where entries have been looked at already.
     cdef char* entry = entries
     cdef char* following
-    cdef size_t size
     cdef int status
     while entry < entries + length:
         following = entry + (<uint16_t*>(entry + LENGTH_AT))[0]
-        if entry[KIND_AT] != DT_DIR and _is_id(entry + NAME_AT):
-            status = _look(directory, entry + NAME_AT, ages)
+        if entry[KIND_AT] != DT_DIR:
+            status = _keep(directory, entries, entry + NAME_AT, ages)
             if status < 0:
                 return status
-            if status:
-                size = strlen(entry + NAME_AT) + 1
-                memmove(entries + ages.filled, entry + NAME_AT, size)
-                ages.filled += size
-                ages.wanted += 1
         entry = following
     return 0
 
@@ -99,9 +110,9 @@ cdef ssize_t _read_aged(int directory, char* entries, Ages* ages) noexcept nogil
 
 cdef list _names(const char* names, Ages* ages):
     cdef list found = []
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _i
     cdef size_t length
-    for i in range(ages.wanted):
+    for _i in range(ages.wanted):
         length = strlen(names)
         found.append(PyBytes_FromStringAndSize(names, <Py_ssize_t>length))
         names += length + 1
