@@ -137,9 +137,9 @@ def _draw_line(axes: Any, curve: Curve, quantity: str, label: str) -> None:  # n
 
 
 def render_tables(curves: Mapping[str, Curve]) -> str:
-    """Return the curves of all pictures as Markdown, with how each grows at its end."""
+    """Return pictures and their curves as Markdown, with how each grows at its end."""
     tables = []
-    for _, title, along, up, lines in PICTURES:
+    for name, title, along, up, lines in PICTURES:
         if not any(curve in curves for curve, *_ in lines):
             continue
         sizes = sorted({size for curve, *_ in lines for size in curves.get(curve, {})})
@@ -150,7 +150,8 @@ def render_tables(curves: Mapping[str, Curve]) -> str:
             values = [found.get(size, {}).get(quantity) for size in sizes]
             grows = exponent(found, quantity)
             rows.append([label, *map(_render, values), "-" if grows is None else f"{grows:.2f}"])
-        tables.append(f"{along.capitalize()}:\n\n" + "\n".join(map(_render_row, rows)))
+        picture = f"![{title}: {up} by {along}](growth/{name}.svg)"
+        tables.append(f"{picture}\n\nBy {along}:\n\n" + "\n".join(map(_render_row, rows)))
     return "\n\n".join(tables) + "\n"
 
 
