@@ -100,7 +100,7 @@ def test_a_sweep_opens_only_what_may_have_expired_and_only_once(tmp_path: Path) 
         for _ in range(2):  # each is a sentinel: once it is gone, a sweep has been
             logged = len(server.log)
             expiring = tus.create(5)
-            soon = time.time() - DAY + 0.3
+            soon = time.time() - DAY + 1.0
             os.utime(tus.data_file(expiring), (soon, soon))
             server.wait_for_log("swept.* removed=1 ", after=logged)
         found = opened.infos()
