@@ -14,6 +14,7 @@ SOURCES: Final = ("fileloft_fast", "ext", "tests", "benchmarks", "docs", "setup.
 ENDINGS: Final = {".py", ".pyx", ".pxd", ".pyi"}
 EMPTY_NAMES: Final = {"utils", "util", "helpers", "helper", "common", "manager", "impl", "misc"}
 PAGES: Final = ("docs", "deploy", "README.md", "CHANGELOG.md", "Dockerfile")
+NO_TEXTS: Final = {".py", ".pyc", ".png"}  # nor are pictures read
 NO_SETTINGS: Final = {
     "FILELOFT_ENABLE_H2C",  # fileloft's, which stops the start with a reason
 }
@@ -140,4 +141,4 @@ def unknown_settings(root: Path, variables: Iterable[str]) -> list[str]:
 def texts(top: Path) -> list[Path]:
     """Return the files at or under *top* that people read, in order."""
     files = [top] if top.is_file() else top.rglob("*")
-    return sorted(path for path in files if path.is_file() and path.suffix not in {".py", ".pyc"})
+    return sorted(path for path in files if path.is_file() and path.suffix not in NO_TEXTS)
