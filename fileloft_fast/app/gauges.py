@@ -89,10 +89,9 @@ class Gauges:
             holder = queue[0] if queue else None
             if holder is not None and holder.transfer is not None:
                 moved[holder.body] = holder.transfer.moved
-        for body in self._site.running:
                 transfers += 1
-        async for task, body in unhurried(self._site.running.items()):
-            if task not in self._site.running:  # ended since, and all of it was counted then
+        async for body in unhurried(self._site.running):
+            if body not in self._site.running:  # ended since, and all of it was counted then
                 continue
             received, request = max(body.received, moved.get(body, 0)), request_of(body)
             came = max(0, received - request.counted)  # a scrape may have looked meanwhile
