@@ -288,6 +288,7 @@ class Body(Protocol):
         None where the socket cannot be lent: a chunked body, or TLS. Reading is paused and bytes at
         hand must have been taken before. *stop* is called when the connection ends or ``interrupt``
         is called; the borrower then ends its transfer, and always calls ``restore``.
+        Raises OSError where no descriptor is left; then nothing was lent.
         """
 
     def watch(self, stop: Callable[[], object] | None) -> None:

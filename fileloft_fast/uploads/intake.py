@@ -109,7 +109,10 @@ class Intake:
         """Let the engine read the rest of the body from the socket; False where that cannot be."""
         assert body.length is not None
         # Late binding: lending may fail, and only then is there no transfer to cancel.
-        socket = body.lend(lambda: transfer.cancel())  # noqa: PLW0108
+        try:
+            socket = body.lend(lambda: transfer.cancel())  # noqa: PLW0108
+        except OSError as error:
+            raise OverloadedError("no descriptors left") from error
         if socket is None:
             return False
         moved = 0
