@@ -137,11 +137,12 @@ class Sweeper:
         What has expired, or cannot be looked at, and is still there: the next sweep looks again.
         """
         passed_over = self._horizon.passed_over
-        passed_over.discard(upload)
         try:
             if not await self._is_expired(upload):
+                passed_over.discard(upload)
                 return False
             if await self._remove(upload):
+                passed_over.discard(upload)
                 self._board.add("fileloft_uploads_expired_total")
                 return True
         except (RemoteUnavailableError, LockServiceError):  # nor is any other upload to be had

@@ -180,3 +180,18 @@ def test_what_was_passed_over_is_looked_at_until_it_is_gone() -> None:
         assert shelf.uploads == []
 
     play(scene, shelf)
+
+
+def test_what_was_passed_over_is_remembered_by_a_sweep_that_fails() -> None:
+    shelf = Shelf(["held"])
+
+    async def scene(sweeper: Sweeper, locks: Locks) -> None:
+        async with locks.hold(UploadId("held")):
+            assert await sweeper.sweep() == (0, 1)
+        shelf.hidden = shelf.down = True
+        with pytest.raises(RemoteUnavailableError):
+            await sweeper.sweep()
+        shelf.down = False
+        assert await sweeper.sweep() == (1, 0)
+
+    play(scene, shelf)
