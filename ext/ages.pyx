@@ -45,47 +45,39 @@ cdef const char* _after_id(const char* name) noexcept nogil:    # NULL: it is no
     return name + length if 0 < length <= ID_MAX else NULL
 
 
-cdef int _look(int directory, const char* name, Ages* ages) noexcept nogil:   # 1: it is wanted
+cdef bint _is_wanted(int directory, const char* name, Ages* ages) noexcept nogil:
     cdef stat about
     cdef double written_at
     if fstatat(directory, name, &about, AT_SYMLINK_NOFOLLOW) < 0:
-        return 0 if errno == ENOENT else -errno          # removed since its name was read
+        # Removed since its name was read; or damaged, which whoever loads it says of it alone.
+        return errno != ENOENT
     written_at = <double>about.st_mtim.tv_sec + <double>about.st_mtim.tv_nsec * 1e-9
     return ages.since <= written_at <= ages.until
 
 
-cdef int _keep(int directory, char* entries, const char* name, Ages* ages) noexcept nogil:
+cdef void _keep(int directory, char* entries, const char* name, Ages* ages) noexcept nogil:
     # A name that is wanted is moved to the front, where entries have been looked at already.
     cdef const char* rest = _after_id(name)
     cdef size_t size
-    cdef int status
     if rest == NULL:
-        return 0
+        return
     if rest[0] != 0:
         ages.seen += strcmp(rest, ".info") == 0          # without it, it is no upload
-        return 0
-    status = _look(directory, name, ages)
-    if status == 1:
+    elif _is_wanted(directory, name, ages):
         size = strlen(name) + 1
         memmove(entries + ages.filled, name, size)
         ages.filled += size
         ages.wanted += 1
-        return 0
-    return status
 
 
-cdef int _sieve(int directory, char* entries, size_t length, Ages* ages) noexcept nogil:
+cdef void _sieve(int directory, char* entries, size_t length, Ages* ages) noexcept nogil:
     cdef char* entry = entries
     cdef char* following
-    cdef int status
     while entry < entries + length:
         following = entry + (<uint16_t*>(entry + LENGTH_AT))[0]
         if entry[KIND_AT] != DT_DIR:
-            status = _keep(directory, entries, entry + NAME_AT, ages)
-            if status < 0:
-                return status
+            _keep(directory, entries, entry + NAME_AT, ages)
         entry = following
-    return 0
 
 
 cdef ssize_t _read_entries(int directory, char* entries) noexcept nogil:
@@ -99,12 +91,9 @@ cdef ssize_t _read_entries(int directory, char* entries) noexcept nogil:
 
 
 cdef ssize_t _read_aged(int directory, char* entries, Ages* ages) noexcept nogil:
-    cdef int status
     cdef ssize_t length = _read_entries(directory, entries)
     if length > 0:
-        status = _sieve(directory, entries, <size_t>length, ages)
-        if status < 0:
-            return status
+        _sieve(directory, entries, <size_t>length, ages)
     return length
 
 

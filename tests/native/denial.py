@@ -32,12 +32,12 @@ LOAD_NUMBER, IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 NUMBERS: Final = {
     "x86_64": {
         "clone": 56, "clone3": 435, "copy_file_range": 326, "epoll_ctl": 233, "fallocate": 285,
-        "fdatasync": 75, "fsync": 74, "pipe2": 293, "pread": 17, "seccomp": 317,
+        "fdatasync": 75, "fstatat": 262, "fsync": 74, "pipe2": 293, "pread": 17, "seccomp": 317,
         "splice": 275, "sync_file_range": 277,
     },
     "aarch64": {
         "clone": 220, "clone3": 435, "copy_file_range": 285, "epoll_ctl": 21, "fallocate": 47,
-        "fdatasync": 83, "fsync": 82, "pipe2": 59, "pread": 67, "seccomp": 277,
+        "fdatasync": 83, "fstatat": 79, "fsync": 82, "pipe2": 59, "pread": 67, "seccomp": 277,
         "splice": 76, "sync_file_range": 84,
     },
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest
+from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest, read_aged
 from tests.native.denial import deny, run_denied
 from tests.native.yard import Yard, body
 
@@ -63,6 +63,20 @@ def test_a_replacement_that_cannot_be_synced_keeps_the_old_file(tmp_path: Path) 
         assert yard.names() == {"a"}
 
     run_denied(tmp_path, "fdatasync", errno.EIO, scenario)
+
+
+@pytest.mark.parametrize(("number", "wanted"), [(errno.ENOENT, []), (errno.EUCLEAN, [b"a"])])
+def test_a_look_leaves_a_damaged_file_to_whoever_loads_it(
+    tmp_path: Path, number: int, wanted: list[bytes]
+) -> None:
+    """One file must not save all others from expiry."""
+
+    async def scenario(yard: Yard) -> None:
+        yard.write("a", b"")
+        yard.write("a.info", b"")
+        assert read_aged(yard.directory, 0.0, 1.0) == (1, wanted)
+
+    run_denied(tmp_path, "fstatat", number, scenario)
 
 
 @pytest.mark.parametrize("call", ["fdatasync", "fsync"])
