@@ -31,5 +31,5 @@ cdef void open_joint(Joint* joint) noexcept nogil
 cdef void close_joint(Joint* joint) noexcept nogil
 
 # 0 or -errno, when an fsync is over that began after the call. One that fails has failed for all
-# who waited for it, although the kernel tells each error once.
+# who waited for it, and for who came while it ran, although the kernel tells each error once.
 cdef int sync_directory(Joint* joint, int directory) noexcept nogil

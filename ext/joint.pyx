@@ -72,7 +72,7 @@ cdef void _run_one(Joint* joint, Course* course) noexcept nogil:
 
 cdef int sync_directory(Joint* joint, int directory) noexcept nogil:
     cdef Course* course
-    cdef uint64_t wanted
+    cdef uint64_t wanted, doubted
     cdef int status
     pthread_mutex_lock(&joint.mutex)
     course = _course_of(joint, directory)
@@ -81,13 +81,15 @@ cdef int sync_directory(Joint* joint, int directory) noexcept nogil:
         return _fsync(directory)
     course.users += 1
     wanted = course.begun + 1
+    # One that runs may have taken this name along; should it fail, the next would not tell again.
+    doubted = course.begun if course.running else wanted
     while course.ended < wanted:
         if course.running:
             pthread_cond_wait(_waiting_for(course, wanted), &joint.mutex)
         else:
             _run_one(joint, course)
     # A later one may have failed by now: nobody is told of a success that is in doubt.
-    status = course.status if course.failed >= wanted else 0
+    status = course.status if course.failed >= doubted else 0
     course.users -= 1
     pthread_mutex_unlock(&joint.mutex)
     return status

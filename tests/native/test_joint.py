@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fileloft_fast.dataplane import SYNC_NAME
 from tests.deadline import eventually
 from tests.native.watch import Watch, run_watched
@@ -29,19 +31,18 @@ def _asleep() -> bool:
 
 
 class _Disk:
-    """Holds the first fsync up until everybody else waits for the next; that may fail."""
+    """Holds the first fsync up until everybody else waits for the next; one of them may fail."""
 
-    def __init__(self, root: Path, failure: int = 0) -> None:
+    def __init__(self, root: Path, failing: int = 0) -> None:
         self.calls = 0
         self._root = root
-        self._failure = failure
+        self._failing = failing
 
     def answer(self, _: Watch, __: tuple[int, ...]) -> int | None:
         self.calls += 1
         if self.calls == 1:
             eventually(lambda: not self._left() and _asleep())
-            return None
-        return -self._failure or None
+        return -errno.EIO if self.calls == self._failing else None
 
     def _left(self) -> bool:
         return any((self._root / name).exists() for name in NAMES)
@@ -64,13 +65,16 @@ def test_one_fsync_serves_all_who_waited_for_it(tmp_path: Path) -> None:
     assert disk.calls == 2
 
 
-def test_an_fsync_that_fails_has_failed_for_all_who_waited_for_it(tmp_path: Path) -> None:
-    disk = _Disk(tmp_path, errno.EIO)
+@pytest.mark.parametrize(("failing", "told"), [(1, len(NAMES)), (2, len(NAMES) - 1)])
+def test_an_fsync_that_fails_has_failed_for_all_whose_names_it_may_have_taken_along(
+    tmp_path: Path, failing: int, told: int
+) -> None:
+    disk = _Disk(tmp_path, failing)
 
     async def scenario(yard: Yard) -> None:
         ends = await _remove_all(yard)
         failures = [end for end in ends if isinstance(end, OSError)]
-        assert [failure.errno for failure in failures] == [errno.EIO] * (len(NAMES) - 1)
+        assert [failure.errno for failure in failures] == [errno.EIO] * told
 
     run_watched(tmp_path, "fsync", disk.answer, scenario)
     assert disk.calls == 2
