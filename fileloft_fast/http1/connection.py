@@ -274,6 +274,9 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:
             log.exception("request failed", extra=fields(method=head.method, path=head.path))
             response = self._site.answerer.failed(error, head)
+        except BaseException:  # cancelled: there is no answer, and no request any more
+            self._site.forget(body, self)
+            raise
         try:
             if isinstance(response.body, bytes):
                 await self._write_answer(head, body, response)

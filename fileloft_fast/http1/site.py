@@ -74,7 +74,10 @@ class Site:
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
     def start(self, serving: Coroutine[None, None, None], body: RequestBody) -> None:
-        """Run a request, which ends with ``end``; a drain waits for it, whatever its connection."""
+        """Run a request; a drain waits for it, whatever its connection.
+
+        It ends with ``end``, or with ``forget`` where it has no answer.
+        """
         self.running[body] = self.loop.create_task(serving)
 
     def end(self, body: RequestBody, response: Response) -> None:
@@ -83,6 +86,12 @@ class Site:
         self.ended(body, response)
         if self.draining:
             self._maybe_empty()
+
+    def forget(self, body: RequestBody, connection: Connection) -> None:
+        """Wait no more for a request that was cancelled, and let its client know."""
+        del self.running[body]
+        connection.abort()
+        self._maybe_empty()
 
     def enter(self, task: asyncio.Task[None]) -> None:
         """Have a drain wait for *task*, which makes a connection ready."""

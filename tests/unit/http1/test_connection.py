@@ -87,3 +87,22 @@ def test_a_site_without_connections_is_drained_at_once() -> None:
             assert site.emptied.is_set()
 
     uvloop.run(scene())
+
+
+def test_a_request_that_is_cancelled_keeps_neither_its_client_nor_a_drain_waiting() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        teller = Teller(Response(204))
+        teller.gate.clear()
+        async with served(teller) as (site, address):
+            with await connected(address) as client:
+                await loop.sock_sendall(client, REQUEST)
+                await teller.asked.wait()
+                (task,) = site.tasks
+                task.cancel()
+                async with asyncio.timeout(5):
+                    assert await loop.sock_recv(client, 1000) == b""
+                    site.drain()
+                    await site.emptied.wait()
+
+    uvloop.run(scene())
