@@ -102,13 +102,15 @@ class Sweeper:
         until = self._expiry.horizon()
         since = self._horizon.since(until)
         removed = seen = loaded = 0
-        for upload in tuple(self._horizon.passed_over):
+        again = frozenset(self._horizon.passed_over)
+        for upload in again:
             removed += await self._sweep_one(upload)
         async for look in self._store.aged(since, until):
             seen += look.seen
             on_seen(look.seen)
             for upload in look.uploads:
-                removed += await self._sweep_one(upload)
+                if upload not in again:
+                    removed += await self._sweep_one(upload)
                 loaded += 1
                 if loaded % _BATCH == 0:
                     await asyncio.sleep(_PAUSE_S)

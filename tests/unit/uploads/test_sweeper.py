@@ -195,3 +195,15 @@ def test_what_was_passed_over_is_remembered_by_a_sweep_that_fails() -> None:
         assert await sweeper.sweep() == (1, 0)
 
     play(scene, shelf)
+
+
+def test_what_was_passed_over_is_looked_at_once_a_sweep(caplog: pytest.LogCaptureFixture) -> None:
+    """A store that cannot tell by age names it again each time."""
+    shelf = Shelf(["stuck"], frozenset({"stuck"}))
+
+    async def scene(sweeper: Sweeper, _: Locks) -> None:
+        for _again in range(3):
+            assert await sweeper.sweep() == (0, 1)
+
+    play(scene, shelf)
+    assert [record.getMessage() for record in caplog.records] == ["sweep passes over"] * 3
