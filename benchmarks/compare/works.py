@@ -98,6 +98,7 @@ WORKS: Final = (
         "1,000 uploads that trickle, 20 pieces a second each",
         (RSS, CORE, CLIENT_CORE),
         every=2,
-        note="Memory that the server grows by, divided by the uploads; its CPU beside it.",
+        note="Memory that the server grows by, divided by the uploads. CPU is that of trickling:"
+        " from the first quarter of the bytes to the third, without requests that begin or end.",
     ),
 )

@@ -183,13 +183,27 @@ class Scene:
         except OSError as error:
             raise RefusedError("load", str(error)) from error
 
-    def run(self, load: native.Load, total: int, unit: str) -> native.Load:
+    def run(
+        self,
+        load: native.Load,
+        total: int,
+        unit: str,
+        look: Callable[[native.Load], object] | None = None,
+    ) -> native.Load:
         """Run *load* by the clock; a bar follows it to *total* bytes or units.
 
-        Raises RefusedError where it cannot begin, or the server ends.
+        *look* is called with it ten times a second. Raises RefusedError where it cannot begin, or
+        the server ends.
         """
+
+        def looked() -> None:
+            if tell:
+                self._tell(load, tell, unit)
+            if look:
+                look(load)
+
         with self.clock.run(), self.watch(total, unit) as tell:
-            self._run(load, (lambda: self._tell(load, tell, unit)) if tell else None)
+            self._run(load, looked if tell or look else None)
         self.clock.seconds = load.seconds  # without the opening of connections
         self.count_failures(load)
         return load

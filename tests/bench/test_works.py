@@ -101,7 +101,18 @@ def test_slow_clients_keep_their_pace(tus: Endpoint) -> None:
     assert result.latency is not None
     assert result.latency.min_s >= 0.2  # 15 pieces, each due 20 ms after the one before
     assert result.figures["rss_per_connection_bytes"] >= 0
-    assert result.figures["cpu_percent_of_a_core"] >= 0
+    assert result.figures["cpu_percent_with_beginnings"] >= 0
+
+
+def test_what_trickling_costs_is_told_apart_from_what_its_beginning_costs(tus: Endpoint) -> None:
+    """Requests that begin and end take most of the CPU of a short run."""
+    long = measured(tus, "slow", replace(SIZES, slow_s=2.0))
+    assert 0 <= long.figures["cpu_percent_of_a_core"] < 100
+    assert 0 <= long.figures["client_percent_of_a_core"] < 100
+    assert not long.notes
+    short = measured(tus, "slow", replace(SIZES, slow_s=0.1))
+    assert "cpu_percent_of_a_core" not in short.figures
+    assert any("too short" in note for note in short.notes)
 
 
 def test_uploads_are_no_larger_than_the_server_takes_and_that_is_said(limited: Endpoint) -> None:

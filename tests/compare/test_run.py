@@ -34,7 +34,7 @@ TINY: Final = Sizes(
     resumes=1,
     heads=2,
     slow_connections=8,
-    slow_s=0.2,
+    slow_s=1.0,
     timeout_s=20,
 )
 MEASURED: Final = {
