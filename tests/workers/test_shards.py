@@ -304,7 +304,9 @@ def test_no_worker_aborts_what_another_one_ships(cloud: Cloud, mode: str, tmp_pa
         swept = len(server.log)
         with suppress(AssertionError):
             server.wait_for_log("orphan aborted", within_s=5.0, after=swept)
-        assert not [line for line in server.log if "orphan aborted" in line]
+        # What tests before this one left in the bucket may go: it belongs to nobody.
+        aborted = [line for line in server.log if "orphan aborted" in line]
+        assert not [line for line in aborted for key in sessions if key in line]
         assert set(cloud.sessions()) >= set(sessions)
         for sender in senders:
             sender.finish(0)
