@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fileloft_fast.bench.process import cpu_s
 from fileloft_fast.dataplane import Digest
 from tests.endpoint import Endpoint
 from tests.server import Server
@@ -72,12 +73,6 @@ def report_bytes(algorithm: str, data: Path) -> None:
         spent = cpu_s(server.pid) - before
     (data / upload.rsplit("/", 1)[1]).unlink()
     sys.stdout.write(f"{algorithm or 'no checksum'}: {spent / SENT * 1e9:.2f} CPU s/GB\n")
-
-
-def cpu_s(pid: int) -> float:
-    """Return the seconds of CPU that a process has taken, its own and the kernel's for it."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def open_idle(tus: Endpoint) -> Wire:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tests.server import Server
+from fileloft_fast.bench.process import cpu_s
+from tests.server import Server, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tests.certificates import Pair
 
 LIMIT: Final = Path("build/limit")
-_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 _NGINX: Final = """
 worker_processes 1;
@@ -60,7 +60,7 @@ class Peer:
 
     def cpu_s(self) -> float:
         """Return the CPU time that it and its children have used."""
-        return sum(_cpu_s(pid) for pid in (self.pid, *_children(self.pid)))
+        return sum(map(cpu_s, (self.pid, *workers_of(self.pid))))
 
     def peak_bytes(self) -> int:
         """Return the most memory that it has had resident."""
@@ -115,8 +115,7 @@ def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]
     program = find_nginx()
     if program is None:
         raise RuntimeError("nginx is missing: install nginx-light")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "nginx.conf"
     tls = (
         f" ssl; ssl_certificate {pair.certificate}; ssl_certificate_key {pair.key}" if pair else ""
@@ -131,6 +130,13 @@ def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]
             yield Peer(("127.0.0.1", port), process.pid)
         finally:
             process.terminate()
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nothing listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def find_nginx() -> str | None:
@@ -165,20 +171,9 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _cpu_s(pid: int) -> float:
-    # the name, field 2, may have spaces: count from the last parenthesis
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-
-def _children(pid: int) -> list[int]:
-    said = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in said.split()]
-
-
 def _wait_for_worker(pid: int) -> None:
     end = time.monotonic() + 5
-    while not _children(pid):
+    while not workers_of(pid):
         if time.monotonic() > end:
             raise RuntimeError("nginx did not start: see error.log beside its configuration")
         time.sleep(0.02)

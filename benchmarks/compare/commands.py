@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.peers import Peer
+from benchmarks.peers import Peer, free_port
+from fileloft_fast.bench.launch import end_process
 from fileloft_fast.errors import FileloftError
 
 if TYPE_CHECKING:
@@ -68,14 +69,7 @@ def running(command: Command, folder: Path) -> Iterator[Peer]:
         _wait_until_it_listens(process, port, said)
         yield Peer(("127.0.0.1", port), process.pid)
     finally:
-        _end(process)
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+        end_process(process, _STOP_S)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
@@ -89,12 +83,3 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, said: Pa
     lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = f": {lines[-1].strip()}" if lines else ""
     raise NotStartedError(f"ended with {process.returncode}{last}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import resource
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.capacity import cpu_s, open_idle, open_upload
+from benchmarks.capacity import open_idle, open_upload
 from benchmarks.growth.probe import Probe
+from benchmarks.peers import raise_descriptor_limit
+from fileloft_fast.bench.process import cpu_s
 from tests.endpoint import Endpoint
 from tests.server import Server, workers_of
 
@@ -46,8 +47,7 @@ def measure_trickling(folder: Path, number: int) -> Values:
 
 
 def _measure(data: Path, number: int, *, trickling: bool) -> Values:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_descriptor_limit()
     begin = open_upload if trickling else open_idle
     with Server(data, _SETTINGS) as server, ExitStack() as opened:
         tus = Endpoint(server)

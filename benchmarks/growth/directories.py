@@ -10,9 +10,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.capacity import cpu_s
 from benchmarks.growth.fill import ensure_filled, upload_id
 from benchmarks.growth.probe import Probe, latencies
+from fileloft_fast.bench.process import cpu_s
 from tests.endpoint import Endpoint
 from tests.server import Server
 from tests.wire import OCTETS, render_request

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
 import sys
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from fileloft_fast.bench.machine import describe_machine
+
+if TYPE_CHECKING:
+    from fileloft_fast.bench.results import Machine
 
 Values: TypeAlias = dict[str, float]
 Curve: TypeAlias = dict[int, Values]
@@ -31,15 +33,16 @@ def read_curves(path: Path) -> dict[str, Curve]:
 
 def add_point(path: Path, curve: str, size: int, values: Values) -> None:
     """Write down what *curve* came to at *size*; what was there of it is replaced."""
+    machine = describe_machine()
     found = {"curves": {}} if not path.exists() else json.loads(path.read_text(encoding="utf-8"))
     points = found["curves"].setdefault(curve, {})
     points[str(size)] = {
         "values": {name: float(f"{value:.4g}") for name, value in values.items()},
         "command": " ".join(["python -m benchmarks.growth", *sys.argv[1:]]),
-        "commit": commit(),
+        "commit": machine.commit,
     }
     found["curves"][curve] = dict(sorted(points.items(), key=lambda item: int(item[0])))
-    found["machine"] = machine()
+    found["machine"] = _described(machine)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
@@ -53,28 +56,10 @@ def exponent(curve: Curve, quantity: str) -> float | None:
     return math.log(grown / value) / math.log(larger / size)
 
 
-def machine() -> dict[str, str]:
+def _described(machine: Machine) -> dict[str, str]:
     """Return what the figures depend on besides the code."""
     return {
-        "cpu": f"{os.cpu_count()} x {_cpu()}",
-        "kernel": platform.release(),
-        "python": platform.python_version(),
+        "cpu": f"{machine.cpus} x {machine.cpu}",
+        "kernel": machine.kernel,
+        "python": machine.python,
     }
-
-
-def commit() -> str:
-    """Return the commit that is checked out."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    return said.stdout.strip()
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from benchmarks.capacity import cpu_s
+from fileloft_fast.bench.process import cpu_s
 from tests.endpoint import Endpoint
 from tests.server import Server
 from tests.wire import OCTETS, render_request

@@ -52,7 +52,7 @@ def launched(command: str, url: str) -> Iterator[int]:
                 time.sleep(_AGAIN_S)
             yield process.pid
         finally:
-            _stop(process)
+            end_process(process, _STOP_S)
 
 
 def plan_command(command: str) -> list[str]:
@@ -88,10 +88,11 @@ def _ensure_starting(process: subprocess.Popen[bytes], output: IO[bytes], end: f
     raise BenchError("\n".join([f"the command {why}", *(f"  {line}" for line in said)]))
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Have *process* end by SIGTERM, and kill it where it takes longer than *patience_s*."""
     process.terminate()
     try:
-        process.wait(_STOP_S)
+        process.wait(patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

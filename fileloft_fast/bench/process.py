@@ -51,19 +51,19 @@ class Process:
 
         Raises OSError where the first process has ended.
         """
-        cpu_s, rss, peak = 0.0, 0, 0
+        spent_s, rss, peak = 0.0, 0, 0
         threads: dict[int, float] = {}
         switches: dict[int, tuple[int, int]] = {}
         pids = _tree(self.pid)
         for pid in pids:
             with _gone_unless(first=pid == self.pid):
-                cpu_s += _cpu_s(f"/proc/{pid}/stat", with_children=True)
+                spent_s += cpu_s(pid, with_children=True)
                 memory = _numbers(f"/proc/{pid}/status")
                 rss += memory.get("VmRSS", 0) * 1024
                 peak += memory.get("VmHWM", 0) * 1024
                 for thread in _listed(f"/proc/{pid}/task"):
                     _read_thread(pid, thread, threads, switches)
-        return Reading(cpu_s, rss, peak, len(pids), threads, switches)
+        return Reading(spent_s, rss, peak, len(pids), threads, switches)
 
     def used_since(self, before: Reading) -> ServerUse:
         """Return what was used since *before*; of threads, those that are still there."""
@@ -125,7 +125,7 @@ def _read_thread(
     with suppress(FileNotFoundError, ProcessLookupError):  # threads end, which is no matter
         at = f"/proc/{pid}/task/{thread}"
         counts = _numbers(f"{at}/status")
-        threads[thread] = _cpu_s(f"{at}/stat", with_children=False)
+        threads[thread] = _cpu_s(f"{at}/stat", 2)
         switches[thread] = (
             counts.get("voluntary_ctxt_switches", 0),
             counts.get("nonvoluntary_ctxt_switches", 0),
@@ -147,10 +147,19 @@ def _listed(path: str) -> list[int]:
     return [int(name) for name in os.listdir(path)]  # noqa: PTH208 - names are all that is wanted
 
 
-def _cpu_s(path: str, *, with_children: bool) -> float:
-    """Return user and system time, and that of children which ended and were waited for."""
+def cpu_s(pid: int, *, with_children: bool = False) -> float:
+    """Return the user and system time of process *pid*, in seconds.
+
+    *with_children*: and that of children which ended and were waited for. Raises OSError.
+    """
+    return _cpu_s(f"/proc/{pid}/stat", 4 if with_children else 2)
+
+
+def _cpu_s(path: str, figures: int) -> float:
+    """Return the sum of the first of utime, stime, cutime, cstime (proc(5), stat)."""
+    # the name, field 2, may have spaces: count from the last parenthesis
     words = Path(path).read_text("ascii", "replace").rpartition(")")[2].split()
-    return sum(map(int, words[11:15] if with_children else words[11:13])) / _TICKS_PER_S
+    return sum(map(int, words[11 : 11 + figures])) / _TICKS_PER_S
 
 
 def _numbers(path: str) -> dict[str, int]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentTypeError
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from fileloft_fast.cli.grant import parse_duration
+from fileloft_fast.cli.arguments import parse_duration, typed
 from fileloft_fast.config.values import parse_size
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ def bench(wanted: Namespace, _env: Mapping[str, str]) -> int:
 def _add_works(parser: ArgumentParser) -> None:
     works = parser.add_argument_group("works")
     works.add_argument(
-        "--only", type=_typed(_works), default=WORK_NAMES, metavar="WORK,…",
+        "--only", type=typed(_works), default=WORK_NAMES, metavar="WORK,…",
         help=f"of {', '.join(WORK_NAMES)}; all where unset",
     )  # fmt: skip
-    works.add_argument("--rounds", type=_typed(_count), default=1, help="of all works (1)")
-    size, count = _typed(_size), _typed(_count)
+    works.add_argument("--rounds", type=typed(_count), default=1, help="of all works (1)")
+    size, count = typed(_size), typed(_count)
     works.add_argument(
         "--size", type=size, default=1 << 30, help="of large, streams, chunks, download (1G)"
     )
@@ -57,17 +56,17 @@ def _add_works(parser: ArgumentParser) -> None:
     works.add_argument("--small-count", type=count, default=10_000, help="uploads (10000)")
     works.add_argument("--connections", type=count, default=32, help="of small (32)")
     works.add_argument(
-        "--rate", type=_typed(_rate), default=0.0, metavar="N",
+        "--rate", type=typed(_rate), default=0.0, metavar="N",
         help="small uploads due each second, latencies counted from then; unset: as many as go",
     )  # fmt: skip
     works.add_argument("--slow-connections", type=count, default=1000, help="slow clients (1000)")
     works.add_argument(
-        "--slow-time", type=_typed(parse_duration), default=10.0, metavar="TIME",
+        "--slow-time", type=typed(parse_duration), default=10.0, metavar="TIME",
         help="how long each slow client takes, a KiB each 50 ms (10s)",
     )  # fmt: skip
     works.add_argument("--threads", type=count, default=1, help="of the client, at most (1)")
     works.add_argument(
-        "--timeout", type=_typed(parse_duration), default=60.0, metavar="TIME",
+        "--timeout", type=typed(parse_duration), default=60.0, metavar="TIME",
         help="after which a request that does not go on has failed (60s)",
     )  # fmt: skip
     works.add_argument(
@@ -78,7 +77,7 @@ def _add_works(parser: ArgumentParser) -> None:
 def _add_server(parser: ArgumentParser) -> None:
     server = parser.add_argument_group("server")
     whose = server.add_mutually_exclusive_group()
-    whose.add_argument("--pid", type=_typed(_count), help="its process, with its children")
+    whose.add_argument("--pid", type=typed(_count), help="its process, with its children")
     whose.add_argument(
         "--command", dest="server_command", metavar="COMMAND",
         help="what starts it, without a shell; ended by SIGTERM",
@@ -124,15 +123,3 @@ def _rate(text: str) -> float:
     if not math.isfinite(rate) or rate <= 0:
         raise ValueError("must be more than 0")
     return rate
-
-
-def _typed(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return *parse* with its ValueError as argparse shows it."""
-
-    def typed(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as wrong:
-            raise ArgumentTypeError(f"{wrong}: {text!r}") from None
-
-    return typed

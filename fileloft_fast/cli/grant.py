@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from argparse import ArgumentTypeError
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fileloft_fast.access import Operation, issue_grant
 from fileloft_fast.access.grant import UPLOAD
+from fileloft_fast.cli.arguments import parse_duration, typed
 from fileloft_fast.config import readings
 from fileloft_fast.config.values import parse_count, parse_size
 from fileloft_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 T = TypeVar("T")
-
-_UNIT_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what limits a grant."""
     parser.add_argument(
         "--ops",
-        type=_typed(_operations),
+        type=typed(_operations),
         default=UPLOAD,
         metavar="OP,…",
         help=f"of {', '.join(Operation)}; unset: {','.join(UPLOAD)}",
     )
     parser.add_argument(
-        "--expires", type=_typed(parse_duration), default=3600.0, metavar="TIME",
+        "--expires", type=typed(parse_duration), default=3600.0, metavar="TIME",
         help="how long it can be used: 90s, 15m, 1h (the default), 7d",
     )  # fmt: skip
     parser.add_argument("--subject", default="", help="whose the uploads are; unset: the grant's")
     parser.add_argument(
-        "--uploads", type=_typed(parse_count), default=1, metavar="N",
+        "--uploads", type=typed(parse_count), default=1, metavar="N",
         help="how many uploads may be made with it (1); 0 is any number",
     )  # fmt: skip
     parser.add_argument(
-        "--max-size", type=_typed(parse_size), metavar="BYTES", help="largest upload: 512K, 10G"
+        "--max-size", type=typed(parse_size), metavar="BYTES", help="largest upload: 512K, 10G"
     )
     parser.add_argument(
-        "--metadata", type=_typed(_pair), action="append", default=[], metavar="KEY=VALUE",
+        "--metadata", type=typed(_pair), action="append", default=[], metavar="KEY=VALUE",
         help="what each creation must say exactly so; may be repeated",
     )  # fmt: skip
     parser.add_argument("--prefix", help="what the ids begin with, before a dash")
@@ -62,14 +59,6 @@ def grant(wanted: Namespace, env: Mapping[str, str]) -> int:
         sys.stderr.write(f"fileloft-fast: {wrong}\n")
         return 2
     return 0
-
-
-def parse_duration(text: str) -> float:
-    """Parse a time with its unit: 90s, 15m, 1h, 7d; a plain number is seconds."""
-    match = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    if match is None or int(match[1]) == 0:
-        raise ValueError("must be a time such as 90s, 15m, 1h or 7d")
-    return float(int(match[1]) * _UNIT_S[match[2]])
 
 
 def _secret(env: Mapping[str, str]) -> str:
@@ -93,18 +82,6 @@ def _issue(wanted: Namespace, secret: str) -> str:
         uploads=None if wanted.upload else wanted.uploads or None,
         upload=wanted.upload,
     )
-
-
-def _typed(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return *parse* with its ValueError as argparse shows it."""
-
-    def typed(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as wrong:
-            raise ArgumentTypeError(f"{wrong}: {text!r}") from None
-
-    return typed
 
 
 def _operations(text: str) -> tuple[Operation, ...]:

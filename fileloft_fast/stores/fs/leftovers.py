@@ -10,12 +10,13 @@ import asyncio
 import os
 import re
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.model import MADE_ID_PATTERN
 from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.fs.listing import slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,20 +37,12 @@ async def remove_leftovers(path: str, older_than: float, opened_at: float) -> in
     that had the directory open from *opened_at* on. Returns how many files that were. StoreError.
     """
     leftovers = Leftovers(path, older_than, opened_at)
-    loop = asyncio.get_running_loop()
     try:
-        while not leftovers.ended:
-            step = loop.run_in_executor(None, leftovers.remove_some)
-            try:
-                await asyncio.shield(step)
-            finally:
-                # Closing the directory under the thread that reads it would crash the process.
-                await asyncio.wait([step])
-            await asyncio.sleep(_REST_S)
+        async with aclosing(slices(leftovers)) as looks:
+            async for _ in looks:
+                await asyncio.sleep(_REST_S)
     except OSError as error:
         raise store_error(error) from error
-    finally:
-        leftovers.close()
     return leftovers.removed
 
 
@@ -58,7 +51,6 @@ class Leftovers:
 
     def __init__(self, path: str, older_than: float, opened_at: float) -> None:
         self.removed = 0
-        self.ended = False
         self._path = path
         self._older_than = older_than
         self._opened_at = opened_at
@@ -66,17 +58,17 @@ class Leftovers:
         self._entries: Iterator[os.DirEntry[str]] | None = None
         self._open = ExitStack()
 
-    def remove_some(self) -> None:
-        """Look at some more files, until ``ended``. Blocks. Raises OSError."""
+    def read(self) -> int:
+        """Look at some more files; return at how many, 0 at the end. Blocks. Raises OSError."""
         if self._entries is None:
             self._since = _ensure_since(f"{self._path}/{SINCE}", self._opened_at)
             self._entries = self._open.enter_context(os.scandir(self._path))
         entries = list(islice(self._entries, _SLICE))
-        self.ended = not entries
         for entry in entries:
             match = _match_name(entry.name)
             if match is not None and self._is_leftover(entry, match[1], match[2]):
                 self._remove(entry.path)
+        return len(entries)
 
     def close(self) -> None:
         """Give the directory back."""

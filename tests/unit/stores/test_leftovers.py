@@ -133,15 +133,16 @@ def test_a_cancelled_look_closes_the_directory_when_its_thread_is_done(
     entered, go_on = threading.Event(), threading.Event()
     closed_while_reading: list[bool] = []
     reading = False
-    remove_some, close = Leftovers.remove_some, Leftovers.close
+    read, close = Leftovers.read, Leftovers.close
 
-    def slow(self: Leftovers) -> None:
+    def slow(self: Leftovers) -> int:
         nonlocal reading
         reading = True
         entered.set()
         assert go_on.wait(10)
-        remove_some(self)
+        looked_at = read(self)
         reading = False
+        return looked_at
 
     def watched(self: Leftovers) -> None:
         closed_while_reading.append(reading)
@@ -156,6 +157,6 @@ def test_a_cancelled_look_closes_the_directory_when_its_thread_is_done(
             await look
         assert closed_while_reading == [False]
 
-    monkeypatch.setattr(leftovers.Leftovers, "remove_some", slow)
+    monkeypatch.setattr(leftovers.Leftovers, "read", slow)
     monkeypatch.setattr(leftovers.Leftovers, "close", watched)
     asyncio.run(scene())
