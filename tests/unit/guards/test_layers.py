@@ -46,7 +46,7 @@ NATIVE_LAYERS = (
     "atomics",
 )
 ROOMS = (
-    *("cli", "bench", "app", "listen", "http1", "uploads", "access", "hooks"),
+    *("cli", "bench", "app", "listen", "http1", "storages", "uploads", "access", "hooks"),
     *("flush", "stores", "dataplane", "tus"),
 )
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")

@@ -1,0 +1,1 @@
+"""Named storages: objects at paths, and the tickets by which strangers bring them."""
