@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from fileloft_fast.config import LogFormat
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
-from fileloft_fast.http1.front import Front
+from fileloft_fast.http1.front import Desk, Front
 from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
+from fileloft_fast.http1.routes import Routes
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.observe.access_log import AccessLog
 from fileloft_fast.tus.forwarded import with_client
@@ -23,6 +24,7 @@ from fileloft_fast.uploads.intake import Intake
 if TYPE_CHECKING:
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.config import Settings
+    from fileloft_fast.http1.site import Answerer
 
 
 def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tuple[Site, Front]:
@@ -49,7 +51,9 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
     plain = settings.tls_cert is None
     as_json = settings.log_format is LogFormat.JSON
     access_log = AccessLog(as_json=as_json) if settings.access_log else None
-    front = Front(service, storage.board, access_log)
+    rooms = _rooms(settings, service)
+    routes = Routes(settings.base_path, service, rooms) if rooms else service
+    front = Front(routes, storage.board, access_log)
     site = Site(
         loop=asyncio.get_running_loop(),
         answerer=front,
@@ -76,6 +80,15 @@ def _kind(storage: Storage) -> Callable[..., Service]:
         return Service
     kind = import_module("fileloft_fast.uploads.hooked").HookedService
     return lambda *parts, **settings: kind(*parts, **settings).use(hooks)
+
+
+def _rooms(settings: Settings, service: Service) -> dict[str, Answerer]:
+    """Return who answers besides *service*, by the first segment; loads nobody else's code."""
+    rooms: dict[str, Answerer] = {}
+    if settings.enable_ui:
+        pages = import_module("fileloft_fast.pages")
+        rooms[pages.ROOM] = Desk(pages.people_operations(settings.base_path), service.failed)
+    return rooms
 
 
 def tus_rules(settings: Settings) -> TusRules:

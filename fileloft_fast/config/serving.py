@@ -85,6 +85,9 @@ class Serving(Listening):
         "FILELOFT_DISABLE_DEFER_LENGTH", "refuse uploads whose length comes later"
     )
     enable_download: bool = switch("FILELOFT_ENABLE_DOWNLOAD", "serve finished uploads by GET")
+    enable_ui: bool = switch(
+        "FILELOFT_ENABLE_UI", "serve a page at /ui/ by which people upload in a browser"
+    )
     enable_concatenation: bool = switch(
         "FILELOFT_ENABLE_CONCATENATION", "put partial uploads together into a final one"
     )

@@ -322,6 +322,8 @@ def _serving_contradictions(settings: Settings) -> Iterator[str]:
         yield "FILELOFT_ENABLE_METRICS: not with FILELOFT_METRICS_BIND, which serves them elsewhere"
     if settings.base_path.strip("/") in _OPERATIONS:
         yield f"FILELOFT_BASE_PATH: {settings.base_path.rstrip('/')} is what operators ask"
+    if settings.enable_ui and settings.base_path.split("/")[1] in {"", "ui"}:
+        yield "FILELOFT_BASE_PATH: must not be / or below /ui/ with FILELOFT_ENABLE_UI"
     if settings.enable_expiration and settings.expiration_ttl_s == 0:
         yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
 

@@ -81,7 +81,7 @@ class Front:
 
 
 class Desk:
-    """An ``Answerer`` for operators alone, on an address of its own."""
+    """An ``Answerer`` of operations alone: operators' on an address of its own, pages on a path."""
 
     def __init__(
         self,

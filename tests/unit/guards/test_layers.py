@@ -46,8 +46,8 @@ NATIVE_LAYERS = (
     "atomics",
 )
 ROOMS = (
-    *("cli", "bench", "app", "listen", "http1", "storages", "uploads", "access", "hooks"),
-    *("flush", "stores", "dataplane", "tus"),
+    *("cli", "bench", "app", "listen", "http1", "pages", "storages", "uploads", "access"),
+    *("hooks", "flush", "stores", "dataplane", "tus"),
 )
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
 
