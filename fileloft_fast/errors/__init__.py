@@ -17,6 +17,7 @@ from fileloft_fast.errors.hooking import TerminationRejectedError as Termination
 from fileloft_fast.errors.hooking import UploadExistsError as UploadExistsError
 from fileloft_fast.errors.hooking import UploadRejectedError as UploadRejectedError
 from fileloft_fast.errors.hooking import UploadStoppedError as UploadStoppedError
+from fileloft_fast.errors.ticketing import FormError as FormError
 from fileloft_fast.errors.ticketing import InvalidPathError as InvalidPathError
 from fileloft_fast.errors.ticketing import InvalidTicketError as InvalidTicketError
 from fileloft_fast.errors.ticketing import TicketError as TicketError

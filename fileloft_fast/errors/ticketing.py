@@ -1,4 +1,4 @@
-"""What is wrong with a ticket, or with the path that it, or any request, names."""
+"""What is wrong with a ticket, with the path that it names, or with the form that it came with."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ class TicketSpentError(TicketError):
     """The ticket has been used: one ticket, one object."""
 
     code = "ticket_spent"
+
+
+class FormError(WireError):
+    """The body is not multipart/form-data (RFC 7578), or has more than a form with one file has."""
+
+    code = "form"
