@@ -46,10 +46,11 @@ NATIVE_LAYERS = (
     "atomics",
 )
 ROOMS = (
-    *("cli", "bench", "app", "listen", "http1", "pages", "storages", "uploads", "access"),
-    *("hooks", "flush", "stores", "dataplane", "tus"),
+    *("cli", "bench", "app", "listen", "http1", "s3front", "pages", "storages"),
+    *("uploads", "access", "hooks", "flush", "stores", "dataplane", "tus"),
 )
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
+SANS_IO_MODULES = ("canonical", "claim", "codes", "signature", "target")
 
 
 def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
@@ -66,6 +67,8 @@ def tree(tmp_path: Path) -> Path:
     for room in (*ROOMS, *LOWER_ROOMS):
         (tmp_path / "fileloft_fast" / room).mkdir(parents=True)
         (tmp_path / "fileloft_fast" / room / "__init__.py").touch()
+    for module in SANS_IO_MODULES:
+        (tmp_path / "fileloft_fast" / "s3front" / f"{module}.py").touch()
     (tmp_path / "fileloft_fast" / "__init__.py").touch()
     (tmp_path / "ext").mkdir()
     return tmp_path
@@ -99,6 +102,13 @@ def test_a_tree_in_order_passes(tree: Path) -> None:
 )
 def test_an_import_upwards_is_seen(tree: Path, room: str, wrong: str) -> None:
     (tree / "fileloft_fast" / room / "__init__.py").write_text(f"{wrong}\n")
+    result = lint_imports(tree)
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout
+
+
+def test_a_look_at_the_clock_is_seen_in_the_protocol_of_the_s3_front(tree: Path) -> None:
+    (tree / "fileloft_fast" / "s3front" / "signature.py").write_text("from time import time\n")
     result = lint_imports(tree)
     assert result.returncode == 1
     assert "BROKEN" in result.stdout
