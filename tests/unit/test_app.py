@@ -52,7 +52,7 @@ def test_a_server_on_a_local_disk_loads_nothing_of_the_object_stores() -> None:
 def test_the_test_group_has_what_the_extras_have() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"s3", "gcs", "azure", "redis", "hooks", "jwt", "bench"}
+    assert set(extras) == {"s3", "gcs", "azure", "redis", "hooks", "jwt", "bench", "client"}
     wanted = set(itertools.chain(*extras.values()))
     assert sorted(wanted) == sorted(project["dependency-groups"]["extras"])
     assert {"include-group": "extras"} in project["dependency-groups"]["test"]

@@ -46,7 +46,7 @@ NATIVE_LAYERS = (
     "atomics",
 )
 ROOMS = (
-    *("cli", "bench", "app", "listen", "http1", "s3front", "pages", "storages"),
+    *("cli", "bench", "storage", "app", "listen", "http1", "s3front", "pages", "storages"),
     *("uploads", "access", "hooks", "flush", "stores", "dataplane", "tus"),
 )
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
@@ -93,6 +93,8 @@ def test_a_tree_in_order_passes(tree: Path) -> None:
         ("uploads", "from fileloft_fast import http1"),
         ("stores", "from fileloft_fast.cli import anything"),
         ("hooks", "from fileloft_fast import uploads"),
+        ("storages", "from fileloft_fast import storage"),
+        ("storage", "from fileloft_fast import stores"),
         ("tus", "import asyncio"),
         ("tus", "import os.path"),
         ("tus", "from time import monotonic"),
