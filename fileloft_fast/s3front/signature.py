@@ -116,7 +116,7 @@ def signing_key(secret: str, date: str, region: str) -> bytes:
 def is_signature(key: bytes, text: str, signature: str) -> bool:
     """Return whether *signature* is that of *text*; its time does not tell how near it is."""
     right = hmac.digest(key, text.encode(), "sha256").hex()
-    return hmac.compare_digest(right.encode(), signature.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace"))
 
 
 def render_time(seconds: float) -> str:

@@ -50,7 +50,7 @@ ROOMS = (
     *("uploads", "access", "hooks", "flush", "stores", "dataplane", "tus"),
 )
 LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
-SANS_IO_MODULES = ("canonical", "claim", "codes", "signature", "target")
+SANS_IO_MODULES = ("canonical", "claim", "codes", "policy", "signature", "target")
 
 
 def lint_imports(tree: Path) -> subprocess.CompletedProcess[str]:
