@@ -17,6 +17,7 @@ from fileloft_fast.config.hooking import Hooking
 from fileloft_fast.config.listening import Listening
 from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.serving import Serving
+from fileloft_fast.config.storing import Storing
 from fileloft_fast.errors import WireError
 from fileloft_fast.observe.table import BUILD, METRICS, Across
 from fileloft_fast.tus.responses import error_table
@@ -55,6 +56,7 @@ THEMES: Final = (
     Theme("Hooks", Hooking),
     Theme("Access", Admission),
     Theme("Logs, metrics, health", Observing),
+    Theme("Named storages", Storing),
     Theme("Object stores", Settings),
     Theme("S3", Settings, ("FILELOFT_S3_",)),
     Theme("Google Cloud Storage", Settings, ("FILELOFT_GCS_", "STORAGE_EMULATOR_HOST")),

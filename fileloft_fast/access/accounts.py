@@ -7,14 +7,41 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from fileloft_fast.access.database import Database
-from fileloft_fast.errors import ForbiddenError, QuotaError, TooLargeError
+from fileloft_fast.database import Database
+from fileloft_fast.errors import AccountsError, ForbiddenError, QuotaError, TooLargeError
 
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
     from fileloft_fast.model import Permit, Quota, UploadId, UploadInfo
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS grants (
+    name TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL, bytes INTEGER NOT NULL,
+    running INTEGER NOT NULL, written_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS subjects (
+    subject TEXT PRIMARY KEY, bytes INTEGER NOT NULL, running INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audits (one INTEGER PRIMARY KEY CHECK (one = 1), begun_at REAL NOT NULL);
+CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON uploads BEGIN
+    INSERT INTO subjects VALUES (new.subject, new.bytes, new.running) ON CONFLICT DO UPDATE
+    SET bytes = bytes + new.bytes, running = running + new.running;
+END;
+CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE ON uploads BEGIN
+    UPDATE subjects SET bytes = bytes - old.bytes + new.bytes,
+    running = running - old.running + new.running WHERE subject = new.subject;
+END;
+CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON uploads BEGIN
+    UPDATE subjects SET bytes = bytes - old.bytes, running = running - old.running
+    WHERE subject = old.subject;
+    DELETE FROM subjects WHERE subject = old.subject AND bytes = 0 AND running = 0;
+END;
+"""
 
 _FULL_S: Final = 60
 """``Retry-After`` where only an upload that ends or goes makes room."""
@@ -25,11 +52,15 @@ _AUDIT_MARGIN_S: Final = 600.0
 """An upload is written down before it is made, and made within this."""
 
 
+def _failed() -> AccountsError:
+    return AccountsError("the accounts cannot be written")
+
+
 class Accounts:
     """The accounts in the file at *path*; see ``Database`` for what can go wrong."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+        self._database = Database(path, _SCHEMA, _failed)
 
     @property
     def used(self) -> bool:

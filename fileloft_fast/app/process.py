@@ -173,19 +173,25 @@ async def _serve_until(  # noqa: PLR0913, PLR0917 - the composition root
         site.handover = Handover(slot, doors.inboxes, to, storage.board)
         site.handover.receive(site)
     async with observed(settings, storage, site, front, doors.desk):
-        sweeping = asyncio.get_running_loop().create_task(storage.sweeper.run())
+        sweeping = [asyncio.get_running_loop().create_task(storage.sweeper.run())]
+        if storage.named is not None:
+            sweeping.append(asyncio.get_running_loop().create_task(storage.named.clean()))
         on_serving()
         await ending.asked.wait()
         log.info("stopping", extra=fields(connections=len(site.connections)))
-        sweeping.cancel()  # another process takes it up
+        for task in sweeping:
+            task.cancel()  # another process takes it up
         close_sockets(doors.uploads)
         if ending.gently:
             await server.finish(settings.shutdown_timeout_s, ending.at_once)
-        storage.locks.drain(ShuttingDownError("the server is stopping"))
+        stopping = ShuttingDownError("the server is stopping")
+        storage.locks.drain(stopping)
+        if storage.named is not None:
+            storage.named.drain(stopping)
         await server.drain(settings.shutdown_timeout_s, storage.halt)
         if site.handover is not None:
             site.handover.stop(site)
-        await asyncio.wait([sweeping])
+        await asyncio.wait(sweeping)
     close_sockets(doors.desk)
 
 

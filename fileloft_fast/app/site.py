@@ -51,7 +51,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
     plain = settings.tls_cert is None
     as_json = settings.log_format is LogFormat.JSON
     access_log = AccessLog(as_json=as_json) if settings.access_log else None
-    rooms = _rooms(settings, service)
+    rooms = _rooms(settings, storage, service, rules)
     routes = Routes(settings.base_path, service, rooms) if rooms else service
     front = Front(routes, storage.board, access_log)
     site = Site(
@@ -82,12 +82,17 @@ def _kind(storage: Storage) -> Callable[..., Service]:
     return lambda *parts, **settings: kind(*parts, **settings).use(hooks)
 
 
-def _rooms(settings: Settings, service: Service) -> dict[str, Answerer]:
+def _rooms(
+    settings: Settings, storage: Storage, service: Service, rules: TusRules
+) -> dict[str, Answerer]:
     """Return who answers besides *service*, by the first segment; loads nobody else's code."""
     rooms: dict[str, Answerer] = {}
     if settings.enable_ui:
         pages = import_module("fileloft_fast.pages")
         rooms[pages.ROOM] = Desk(pages.people_operations(settings.base_path), service.failed)
+    if storage.named is not None:
+        storages = import_module("fileloft_fast.app.storages")
+        rooms.update(storages.storage_rooms(settings, storage.named, rules))
     return rooms
 
 

@@ -32,6 +32,7 @@ from fileloft_fast.uploads.expiry import Expiry
 from fileloft_fast.uploads.leases import Leases, ObjectLeases, load_redis
 
 if TYPE_CHECKING:
+    from fileloft_fast.app.storages import NamedStorages
     from fileloft_fast.config import Settings
     from fileloft_fast.flush.flusher import Flusher
     from fileloft_fast.hooks.hooks import Hooks
@@ -62,6 +63,8 @@ class Storage(Struct, frozen=True):
     """Of an object store; None on a local disk."""
     mine: Callable[[UploadId], bool] = lambda _: True
     """Tells which uploads are here, where other workers have others."""
+    named: NamedStorages | None = None
+    """Objects at paths, where there are any."""
 
 
 @asynccontextmanager
@@ -91,7 +94,8 @@ async def opened_storage(
         ending.callback(directory.close)
         # Closed after the engine: whoever has an upload next must not meet its last jobs there.
         giving_up = ending.enter_context(ExitStack())
-        ending.callback(engine.close)  # before the directory that its last jobs work in
+        folders = ending.enter_context(ExitStack())
+        ending.callback(engine.close)  # before the directories that its last jobs work in
         shared = open_host_locks(settings, board)
         if shared is not None:
             giving_up.callback(shared.close)
@@ -135,7 +139,27 @@ async def opened_storage(
             halt = _halting(hooks, halt)
             await hooks.start(store)
         work = (engine, store, locks, expiry, sweeper, halt, board, access, hooks, objects, flusher)
-        yield Storage(*work, _mine_of(settings, slot))
+        named = await _open_named(settings, engine, board, folders, ending, patience_s, wait)
+        yield Storage(*work, _mine_of(settings, slot), named)
+
+
+async def _open_named(  # noqa: PLR0913, PLR0917 - the composition root
+    settings: Settings,
+    engine: Engine,
+    board: Board,
+    folders: ExitStack,
+    ending: AsyncExitStack,
+    patience_s: float,
+    on_wait: Callable[[], None],
+) -> NamedStorages | None:
+    """Open named storages; None, and nothing of them loaded, where none is declared."""
+    if not settings.storages and settings.storages_file is None:
+        return None
+    doors = import_module("fileloft_fast.app.storages").StorageDoors
+    named: NamedStorages = await doors(settings, engine, board, folders).open(
+        ending, patience_s, on_wait
+    )
+    return named
 
 
 def _load_hooks(engine: Engine, directory: FsStore, settings: Settings) -> Hooks | None:

@@ -18,6 +18,13 @@ from fileloft_fast.config.hook_values import HookEvent
 from fileloft_fast.config.networks import Networks
 from fileloft_fast.config.rows import Row
 from fileloft_fast.config.settings import ROWS, Settings
+from fileloft_fast.config.storage_values import (
+    PathRules,
+    StorageBackend,
+    StorageSettings,
+    read_storages,
+)
+from fileloft_fast.config.storing import taken_names
 from fileloft_fast.config.values import (
     LOG_LEVELS,
     AckMode,
@@ -38,13 +45,18 @@ __all__ = [
     "LockMode",
     "LogFormat",
     "Networks",
+    "PathRules",
     "Reading",
     "Row",
     "Settings",
+    "StorageBackend",
+    "StorageSettings",
     "SyncMode",
     "TlsMode",
     "problems",
     "read_settings",
+    "read_storages",
     "readings",
+    "taken_names",
     "unknown_variables",
 ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config.admission import admission_contradictions
 from fileloft_fast.config.listening import listening_contradictions
-from fileloft_fast.config.observing import Observing
 from fileloft_fast.config.rows import Row, setting, switch
+from fileloft_fast.config.storing import Storing, storing_contradictions
 from fileloft_fast.config.values import (
     AckMode,
     LockMode,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Observing):
+class Settings(Storing):
     """Everything an operator decides. Raises ConfigError where two settings contradict."""
 
     backend: str = setting(
@@ -271,6 +271,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
     yield from admission_contradictions(settings)
+    yield from storing_contradictions(settings, settings.base_path)
     yield from _worker_contradictions(settings)
     least_s = _LEAST_LOCK_TTL_S[settings.lock]
     if settings.lock_ttl_s < least_s:

@@ -17,6 +17,12 @@ from fileloft_fast.errors.hooking import TerminationRejectedError as Termination
 from fileloft_fast.errors.hooking import UploadExistsError as UploadExistsError
 from fileloft_fast.errors.hooking import UploadRejectedError as UploadRejectedError
 from fileloft_fast.errors.hooking import UploadStoppedError as UploadStoppedError
+from fileloft_fast.errors.storing import CatalogueError as CatalogueError
+from fileloft_fast.errors.storing import InvalidRequestError as InvalidRequestError
+from fileloft_fast.errors.storing import NoSuchObjectError as NoSuchObjectError
+from fileloft_fast.errors.storing import NoSuchStorageError as NoSuchStorageError
+from fileloft_fast.errors.storing import ObjectExistsError as ObjectExistsError
+from fileloft_fast.errors.storing import PreconditionFailedError as PreconditionFailedError
 from fileloft_fast.errors.ticketing import FormError as FormError
 from fileloft_fast.errors.ticketing import InvalidPathError as InvalidPathError
 from fileloft_fast.errors.ticketing import InvalidTicketError as InvalidTicketError

@@ -34,8 +34,8 @@ from fileloft_fast.model import NOBODY, Peer, RequestHead
 
 HEAD_END: Final = b"\r\n\r\n"
 
-SERVED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
-_REFUSED_METHODS: Final = frozenset({"PUT", "TRACE", "CONNECT"})
+SERVED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})
+_REFUSED_METHODS: Final = frozenset({"TRACE", "CONNECT"})
 _METHOD_BYTES: Final = 32
 _ALLOW: Final = "OPTIONS, HEAD, GET, POST, PATCH, DELETE"
 

@@ -9,7 +9,7 @@ from typing import Final
 from fileloft_fast import errors
 from fileloft_fast.errors import FileloftError
 
-METHODS: Final = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE")
+METHODS: Final = ("GET", "HEAD", "OPTIONS", "PATCH", "POST", "DELETE", "PUT")
 OTHER: Final = "other"
 HOOK_TYPES: Final = (
     "pre-create",

@@ -73,21 +73,41 @@ def select(head: RequestHead, info: UploadInfo) -> Selection:
     of it. Several ranges get the whole file, which RFC 9110 section 14.2 allows.
     """
     check_download(info)
-    size = info.offset
-    etag = render_etag(info)
-    modified = render_date(int(info.modified_at))
+    return choose(
+        head,
+        size=info.offset,
+        etag=render_etag(info),
+        modified_at=int(info.modified_at),
+        described=describe(info.metadata),
+    )
+
+
+def choose(
+    head: RequestHead,
+    *,
+    size: int,
+    etag: str,
+    modified_at: int,
+    described: tuple[tuple[str, str], ...],
+) -> Selection:
+    """Return what *head* gets of *size* bytes that were last changed at *modified_at*.
+
+    *etag* is a strong validator with its quotation marks, and *described* are the fields that say
+    what the bytes are. Raises RangeNotSatisfiableError as ``select`` does.
+    """
+    modified = render_date(modified_at)
     validators = (("ETag", etag), ("Last-Modified", modified), ("Accept-Ranges", "bytes"))
-    if _is_fresh(head, etag, int(info.modified_at)):
+    if _is_fresh(head, etag, modified_at):
         return Selection(304, validators, 0, 0)
-    described = (*validators, *describe(info.metadata))
+    fields = (*validators, *described)
     wanted = head.headers.get("range")
     if wanted is not None and head.headers.get("if-range", etag) in {etag, modified}:
         part = parse_range(wanted, size)
         if part is not None:
             start, length = part
             span = ("Content-Range", f"bytes {start}-{start + length - 1}/{size}")
-            return Selection(206, (*described, span), start, length)
-    return Selection(200, described, 0, size)
+            return Selection(206, (*fields, span), start, length)
+    return Selection(200, fields, 0, size)
 
 
 def render_etag(info: UploadInfo) -> str:

@@ -131,20 +131,20 @@ class Answers:
     def options(self, head: RequestHead | None) -> Response:
         """Answer OPTIONS, a CORS preflight or not."""
         preflight = self._cors.preflight
-        return Response(204, (*self._capabilities, *preflight), common=self._fields(head))
+        return Response(204, (*self._capabilities, *preflight), common=self.fields(head))
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a POST that made *info*, with its body's bytes counted in ``info.offset``."""
         location = ("Location", render_location(head, info.id, self._rules))
         progress = self._progress(info)
         if info.length is None:
-            return Response(201, (location, *progress), common=self._fields(head))
+            return Response(201, (location, *progress), common=self.fields(head))
         length = ("Upload-Length", str(info.length))
-        return Response(201, (location, length, *progress), common=self._fields(head))
+        return Response(201, (location, length, *progress), common=self.fields(head))
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a PATCH after which the upload is *info*."""
-        return Response(204, self._progress(info), common=self._fields(head))
+        return Response(204, self._progress(info), common=self.fields(head))
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
@@ -157,11 +157,11 @@ class Answers:
             fields.append(("Upload-Metadata", info.metadata.raw))
         if info.concat_raw:
             fields.append(("Upload-Concat", info.concat_raw))
-        return Response(200, tuple(fields), common=self._fields(head))
+        return Response(200, tuple(fields), common=self.fields(head))
 
     def terminated(self, head: RequestHead) -> Response:
         """Answer a DELETE that was done."""
-        return Response(204, common=self._fields(head))
+        return Response(204, common=self.fields(head))
 
     def downloaded(
         self,
@@ -170,12 +170,12 @@ class Answers:
         body: FileSlice | ByteStream | bytes = b"",
     ) -> Response:
         """Answer GET with what ``download.select`` chose; *body* is exactly those bytes."""
-        fields = self._fields(head, _REVALIDATE)
+        fields = self.fields(head, _REVALIDATE)
         return Response(selection.status, selection.headers, body, common=fields)
 
     def redirected(self, head: RequestHead, url: str) -> Response:
         """Answer GET with where the bytes are; the URL does not last, so no cache may keep it."""
-        return Response(302, (("Location", url),), common=self._fields(head))
+        return Response(302, (("Location", url),), common=self.fields(head))
 
     def changed(self, response: Response, change: AnswerChange) -> Response:
         """Return *response* as a hook wants it: its fields replace ours of the same name."""
@@ -200,14 +200,14 @@ class Answers:
         fields = (*_TEXT, *_specific(error))
         body = f"ERR_{code.upper()}: {_message(error)}\n".encode("ascii", "backslashreplace")
         close = isinstance(error, _CLOSING)
-        response = Response(status, fields, body, close, self._fields(head))
+        response = Response(status, fields, body, close, self.fields(head))
         if isinstance(error, RefusedByHookError):
             change = AnswerChange(error.answer_status, error.answer_body, error.answer_fields)
             return self.changed(response, change)
         return response
 
-    def _fields(self, head: RequestHead | None, caching: Fields = _NO_STORE) -> Fields:
-        """Return what every answer carries."""
+    def fields(self, head: RequestHead | None, caching: Fields = _NO_STORE) -> Fields:
+        """Return what every answer carries: the version, and what browsers ask for."""
         if self._by_origin and head is not None:
             origin = head.headers.get("origin", "")
             return (*self._by_origin.get(origin, self._base), *caching)

@@ -62,7 +62,7 @@ class Intake:
         appender = await self.store.open(found, checked=checked, algorithm=algorithm)
         hold.appender = appender
         try:
-            await self._pour(appender, wanted, body, room, hold)
+            await self.pour(appender, wanted, body, room, hold)
             if checked:
                 await self._verify(appender, self._expected(wanted, body))
             check_held(hold)
@@ -83,9 +83,10 @@ class Intake:
             raise ChecksumMismatchError(_MISMATCH)
         return data
 
-    async def _pour(
+    async def pour(
         self, appender: Appender, wanted: Append | Create, body: Body, room: int | None, hold: Hold
     ) -> None:
+        """Append *body*, decoded, and acknowledge nothing. Raises WireError, StoreError."""
         prefix = b""
         if wanted.coding is Coding.IDENTITY and body.length is not None:
             prefix = body.take()

@@ -57,7 +57,6 @@ LINES = attacks(
     Attack("H33-unknown", line(b"FOO @TARGET@ HTTP/1.1"), frozenset({400, 501})),
     Attack("H33-lower-case", line(b"patch @TARGET@ HTTP/1.1"), frozenset({400, 501})),
     Attack("H33-get-lower-case", line(b"get @TARGET@ HTTP/1.1"), frozenset({400, 501})),
-    Attack("H33-put", line(b"PUT @TARGET@ HTTP/1.1"), frozenset({405, 501})),
     Attack("H33-underscore", line(b"PAT_CH @TARGET@ HTTP/1.1"), frozenset({400, 501})),
     Attack("H33-no-method", line(b" @TARGET@ HTTP/1.1")),
     Attack("H35-two-spaces", line(b"PATCH  @TARGET@ HTTP/1.1")),
@@ -89,6 +88,16 @@ def test_garbage_leaves_no_traceback(tus: Endpoint) -> None:
             wire.send(garbage)
             assert read_refusal(wire).status == 400
     assert not [line for line in tus.server.log if "Traceback" in line]
+
+
+def test_put_is_a_method_that_uploads_do_not_have(tus: Endpoint) -> None:
+    upload = tus.create(1)
+    with tus.connect() as wire:
+        for target, allow in ((upload, "HEAD, PATCH"), ("/files/", "POST, OPTIONS")):
+            answer = wire.ask(render_request("PUT", target, {}, b"x"))
+            assert answer.status == 405
+            assert answer["Allow"].startswith(allow)
+        assert tus.offset(upload) == 0
 
 
 def test_trace_echoes_nothing(tus: Endpoint) -> None:

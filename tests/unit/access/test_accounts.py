@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fileloft_fast.access import database
+from fileloft_fast import database
 from fileloft_fast.access.accounts import Accounts
-from fileloft_fast.access.database import _BATCH, _transact
 from fileloft_fast.access.rate import Rates
+from fileloft_fast.database import _BATCH, _transact
 from fileloft_fast.errors import AccountsError, ForbiddenError, QuotaError
 from fileloft_fast.model import Offset, Operation, Permit, Quota, UploadId, UploadInfo
 
@@ -190,7 +190,9 @@ def test_a_full_disk_is_called_so() -> None:
     future: Any = None
     with pytest.raises(sqlite3.OperationalError, match="full"):
         _transact(
-            connection, [(lambda c: c.execute("INSERT INTO t VALUES (zeroblob(99999))"), future)]
+            connection,
+            [(lambda c: c.execute("INSERT INTO t VALUES (zeroblob(99999))"), future)],
+            "BEGIN IMMEDIATE",
         )
     connection.close()
 

@@ -49,7 +49,7 @@ ROOMS = (
     *("cli", "bench", "storage", "app", "listen", "http1", "s3front", "pages", "storages"),
     *("uploads", "access", "hooks", "flush", "stores", "dataplane", "tus"),
 )
-LOWER_ROOMS = ("config", "observe", "model", "errors", "__main__")
+LOWER_ROOMS = ("database", "config", "observe", "model", "errors", "__main__")
 SANS_IO_MODULES = ("canonical", "claim", "codes", "policy", "signature", "target")
 
 

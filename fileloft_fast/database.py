@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from fileloft_fast.errors import AccountsError, FileloftError
+from fileloft_fast.errors import FileloftError
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -29,45 +29,32 @@ _BATCH: Final = 256
 _BUSY_S: Final = 5.0
 _OPEN_EVERY_S: Final = 0.02
 
-_SCHEMA: Final = """
+_PRAGMAS: Final = """
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL; -- a grant that was used must be so after a power cut
-CREATE TABLE IF NOT EXISTS grants (
-    name TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uploads (
-    id TEXT PRIMARY KEY, subject TEXT NOT NULL, bytes INTEGER NOT NULL,
-    running INTEGER NOT NULL, written_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS subjects (
-    subject TEXT PRIMARY KEY, bytes INTEGER NOT NULL, running INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS audits (one INTEGER PRIMARY KEY CHECK (one = 1), begun_at REAL NOT NULL);
-CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON uploads BEGIN
-    INSERT INTO subjects VALUES (new.subject, new.bytes, new.running) ON CONFLICT DO UPDATE
-    SET bytes = bytes + new.bytes, running = running + new.running;
-END;
-CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE ON uploads BEGIN
-    UPDATE subjects SET bytes = bytes - old.bytes + new.bytes,
-    running = running - old.running + new.running WHERE subject = new.subject;
-END;
-CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON uploads BEGIN
-    UPDATE subjects SET bytes = bytes - old.bytes, running = running - old.running
-    WHERE subject = old.subject;
-    DELETE FROM subjects WHERE subject = old.subject AND bytes = 0 AND running = 0;
-END;
+PRAGMA synchronous = FULL; -- what was written down must be so after a power cut
 """
 
 
 class Database:
-    """The file at *path*, made when it is first needed.
+    """The file at *path* with the tables of *schema*, made when it is first needed.
 
     What is asked for while a transaction is being made durable goes into the next one together, so
-    that many creations share one sync.
+    that many requests share one sync. *failed* is what whoever waits is told where the file cannot
+    be used. With *reading* nothing is written: looks wait for no other process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        failed: Callable[[], FileloftError],
+        *,
+        reading: bool = False,
+    ) -> None:
         self._path = path
+        self._schema = schema
+        self._failed = failed
+        self._begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._file: tuple[int, int] | None = None  # which file the name stood for
@@ -81,7 +68,7 @@ class Database:
     async def run(self, work: Work[T]) -> T:
         """Return what *work* does in a transaction, durable on return.
 
-        *work* raises before it has written anything, or not at all. Raises AccountsError.
+        *work* raises before it has written anything, or not at all. Raises what *failed* makes.
         """
         done: asyncio.Future[T] = self._loop.create_future()
         self._put((work, done))
@@ -102,7 +89,7 @@ class Database:
 
     def _put(self, job: _Job) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="accounts", daemon=True)
+            self._thread = threading.Thread(target=self._work, name=self._path.stem, daemon=True)
             self._thread.start()
         self._jobs.put(job)
 
@@ -116,17 +103,17 @@ class Database:
             ending = self._add_waiting(jobs, _BATCH)
             try:
                 connection = self._current(connection)
-                results = _transact(connection, jobs)
+                results = _transact(connection, jobs, self._begin)
             except Exception as error:  # whoever waits must hear of a bug of ours, too
                 seen = error if not isinstance(error, sqlite3.Error) else None
                 said = fields(file=self._path, error=error)
-                log.exception("accounts failed", extra=said, exc_info=seen)
+                log.exception("database failed", extra=said, exc_info=seen)
                 _close(connection)
                 connection = None
                 # Whoever came while this one was waited for must not wait as long again, and more
                 # than can be done in that time must not pile up.
                 ending = ending or self._add_waiting(jobs, math.inf)
-                results = [AccountsError("the accounts cannot be written")] * len(jobs)
+                results = [self._failed()] * len(jobs)
             self._loop.call_soon_threadsafe(_resolve, jobs, results)
         _close(connection)
 
@@ -170,7 +157,7 @@ class Database:
         connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
         try:
             self._path.chmod(0o600)
-            connection.executescript(_SCHEMA)
+            connection.executescript(_PRAGMAS + self._schema)
         except BaseException:
             connection.close()
             raise
@@ -191,10 +178,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
+def _transact(connection: sqlite3.Connection, jobs: list[_Job], begin: str) -> list[Any]:
     """Return what each job returned, or the FileloftError that it raised. Raises sqlite3.Error."""
     results: list[Any] = []
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(begin)
     try:
         for work, _ in jobs:
             try:
@@ -221,4 +208,4 @@ def _resolve(jobs: list[_Job], results: list[Any]) -> None:
 
 def _log_failure(done: asyncio.Future[None]) -> None:
     if not done.cancelled() and done.exception() is not None:
-        log.warning("accounts are behind", extra=fields(error=done.exception()))
+        log.warning("database is behind", extra=fields(error=done.exception()))

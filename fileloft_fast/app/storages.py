@@ -1,0 +1,186 @@
+"""From the settings to named storages at work, and to who answers for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from fileloft_fast.app.sharing import DirectoryTakenError, open_host_locks, own
+from fileloft_fast.config import StorageBackend, read_storages, taken_names
+from fileloft_fast.dataplane import ALGORITHMS, digest_size
+from fileloft_fast.errors import ConfigError
+from fileloft_fast.storages.api import ROOM, Api, Limits
+from fileloft_fast.storages.catalogue import Catalogue
+from fileloft_fast.storages.fs_shelf import FsShelf
+from fileloft_fast.storages.janitor import Janitor
+from fileloft_fast.storages.named import NamedStorage, Storages
+from fileloft_fast.storages.public import PublicObjects
+from fileloft_fast.storages.reception import Reception
+from fileloft_fast.storages.ticket_uploads import CAPABILITIES, TicketUploads
+from fileloft_fast.stores import FsStore
+from fileloft_fast.tus.responses import Answers
+from fileloft_fast.uploads import Locks
+from fileloft_fast.uploads.expiry import Expiry
+from fileloft_fast.uploads.intake import Intake
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack, ExitStack
+
+    from fileloft_fast.config import Settings, StorageSettings
+    from fileloft_fast.dataplane import Engine
+    from fileloft_fast.http1.site import Answerer
+    from fileloft_fast.observe.board import Board
+    from fileloft_fast.tus.rules import TusRules
+
+CATALOGUE: Final = "storages.db"
+_FOLDERS: Final = "storages"
+
+
+class NamedStorages(Struct, frozen=True):
+    """The storages that are open."""
+
+    storages: Storages
+    janitors: tuple[Janitor, ...]
+
+    async def clean(self) -> None:
+        """Clean all of them until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for janitor in self.janitors:
+                group.create_task(janitor.run())
+
+    def drain(self, error: Exception) -> None:
+        """End whoever waits for an upload."""
+        for storage in self.storages.by_name.values():
+            storage.reception.locks.drain(error)
+
+
+def declared_storages(settings: Settings) -> tuple[StorageSettings, ...]:
+    """Return all storages of *settings*, those of the file included. Blocks. Raises ConfigError."""
+    if settings.storages_file is None:
+        return settings.storages
+    filed = read_storages(settings.storages_file)
+    twice = {each.name for each in filed} & {each.name for each in settings.storages}
+    taken = taken_names([each.name for each in filed], settings.base_path)
+    for name in sorted((*twice, *taken)):
+        raise ConfigError(f"FILELOFT_STORAGES_FILE: {name} is taken")
+    return (*settings.storages, *filed)
+
+
+class StorageDoors:
+    """Opens storages, in the two halves that the end needs: folders first, the rest after them.
+
+    *folders* is closed after the engine, whose last jobs work in them, *ending* before it.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: Engine, board: Board, folders: ExitStack
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._board = board
+        self._folders = folders
+
+    async def open(
+        self, ending: AsyncExitStack, patience_s: float, on_wait: Callable[[], None]
+    ) -> NamedStorages:
+        """Open every declared storage; see ``opened_storage``. Raises ConfigError."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        declared = await loop.run_in_executor(None, declared_storages, settings)
+        catalogue = Catalogue(Path(settings.data_dir, CATALOGUE))
+        ending.push_async_callback(catalogue.close)
+        named: dict[str, NamedStorage] = {}
+        for each in declared:
+            if each.backend is not StorageBackend.FS:
+                raise ConfigError(f"FILELOFT_STORAGES: {each.name}: fs alone in this version")
+            reception = await self._open_reception(each, patience_s, on_wait)
+            named[each.name] = NamedStorage(
+                each, FsShelf(each.name, reception.store, catalogue), reception, catalogue
+            )
+        janitors = tuple(
+            Janitor(
+                storage,
+                every_s=settings.sweep_interval_s,
+                ttl_s=settings.expiration_ttl_s,
+            )
+            for storage in named.values()
+        )
+        return NamedStorages(Storages(named), janitors)
+
+    async def _open_reception(
+        self, storage: StorageSettings, patience_s: float, on_wait: Callable[[], None]
+    ) -> Reception:
+        settings = self._settings
+        folder = storage.folder or str(Path(settings.data_dir, _FOLDERS, storage.name))
+        try:
+            store = FsStore(
+                self._engine,
+                folder,
+                sync=settings.sync,
+                file_mode=settings.file_mode,
+                ttl_s=settings.expiration_ttl_s,
+                orphan_age_s=settings.orphan_age_s,
+                board=self._board,
+            )
+        except OSError as error:
+            raise ConfigError(f"FILELOFT_STORAGES: {storage.name}: {error}") from error
+        self._folders.callback(store.close)
+        # The locks of one host: another one has no part in a folder.
+        shared = open_host_locks(replace(settings, data_dir=folder, backend="fs"), self._board)
+        if shared is not None:
+            self._folders.callback(shared.close)
+        try:
+            await own(store, patience_s, alone=shared is None, on_wait=on_wait)
+        except DirectoryTakenError as error:
+            raise DirectoryTakenError(
+                f"FILELOFT_STORAGES: {storage.name}: another server works in {folder}"
+            ) from error
+        intake = Intake(
+            store=store,
+            algorithms={name: digest_size(name) for name in ALGORITHMS},
+            idle_ms=int(settings.body_timeout_s * 1000),
+            min_rate=settings.min_rate_bytes_per_s,
+        )
+        locks = shared or Locks(settings.lock_timeout_s, None, self._board)
+        return Reception(store, locks, intake, min_free_bytes=settings.min_free_bytes)
+
+
+def storage_rooms(
+    settings: Settings, named: NamedStorages, rules: TusRules
+) -> Mapping[str, Answerer]:
+    """Return who answers for *named*, by first segment; *rules* are those of the uploads."""
+    answers = Answers(rules)
+    uploads = {
+        name: _ticket_uploads(settings, storage, rules)
+        for name, storage in named.storages.by_name.items()
+    }
+    keys = settings.storage_keys
+    public = PublicObjects(named.storages, keys, uploads, answers)
+    limits = Limits(settings.ticket_ttl_s, settings.ticket_max_size_bytes)
+    api = Api(named.storages, keys, uploads, answers, rules, limits)
+    return {**dict.fromkeys(named.storages.by_name, public), ROOM: api}
+
+
+def _ticket_uploads(settings: Settings, storage: NamedStorage, rules: TusRules) -> TicketUploads:
+    own_rules = replace(
+        rules,
+        base_path=f"/v1/uploads/{storage.name}/",
+        capabilities=rules.capabilities & CAPABILITIES,
+        max_size=storage.largest(),
+    )
+    reception = storage.reception
+    uploads = TicketUploads(
+        own_rules,
+        reception.store,
+        reception.locks,
+        reception.intake,
+        Expiry(settings.expiration_ttl_s),
+        min_free_bytes=settings.min_free_bytes,
+    )
+    uploads.serve(storage)
+    return uploads

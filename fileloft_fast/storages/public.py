@@ -1,0 +1,147 @@
+"""Objects at their URLs: shown to everybody or to whom a ticket lets, brought by tickets alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from fileloft_fast.errors import (
+    FileloftError,
+    MethodNotAllowedError,
+    ObjectExistsError,
+    PreconditionFailedError,
+    RemoteUnavailableError,
+    StoreError,
+    TicketError,
+)
+from fileloft_fast.model import Response
+from fileloft_fast.observe.log import fields
+from fileloft_fast.storages.addresses import split_path, token_of
+from fileloft_fast.storages.entry import Wish
+from fileloft_fast.storages.showing import shown
+from fileloft_fast.storages.ticket import read_ticket
+from fileloft_fast.tus.effects import IDENTITY
+from fileloft_fast.tus.headers import parse_coding
+
+if TYPE_CHECKING:
+    from fileloft_fast.model import Body, RequestHead
+    from fileloft_fast.storages.named import NamedStorage, Storages
+    from fileloft_fast.storages.ticket import Ticket
+    from fileloft_fast.storages.ticket_uploads import TicketUploads
+    from fileloft_fast.tus.responses import Answers
+
+log = logging.getLogger(__name__)
+
+METHODS: Final = "GET, HEAD, PUT, POST, OPTIONS"
+_PREFLIGHT: Final = ("Access-Control-Allow-Methods", METHODS)
+_PRIVATE: Final = (("Cache-Control", "private, no-store"),)
+
+
+class PublicObjects:
+    """An ``Answerer`` for ``/NAME/PATH``. *secrets* are those that sign tickets.
+
+    *uploads* by tus, by the name of their storage. *answers* are this server's, as for tus.
+    """
+
+    def __init__(
+        self,
+        storages: Storages,
+        secrets: Sequence[str],
+        uploads: Mapping[str, TicketUploads],
+        answers: Answers,
+    ) -> None:
+        self._storages = storages
+        self._secrets = secrets
+        self._uploads = uploads
+        self._answers = answers
+
+    async def answer(self, head: RequestHead, body: Body) -> Response:
+        """Serve one request; every refusal is a Response."""
+        try:
+            return await self._serve(head, body)
+        except FileloftError as error:
+            return self.failed(error, head)
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Return the answer for *error*; failing storage goes to the log."""
+        if isinstance(error, StoreError):
+            level = logging.WARNING if isinstance(error, RemoteUnavailableError) else logging.ERROR
+            said = fields(status=error.status, error=error, cause=error.__cause__)
+            log.log(level, "storage failed", extra=said)
+        return self._answers.failed(error, head)
+
+    async def _serve(self, head: RequestHead, body: Body) -> Response:
+        if head.method == "OPTIONS":
+            return self._preflight(head)
+        name, path = split_path(head.path)
+        storage = self._storages.named(name)
+        storage.check_path(path)
+        if head.method in {"GET", "HEAD"}:
+            return await self._show(storage, path, head)
+        if head.method not in {"PUT", "POST"}:
+            raise MethodNotAllowedError(METHODS)
+        ticket = self._ticket(head, "put", storage, path)
+        wish = _wish(storage, ticket)
+        if head.method == "POST" and "tus-resumable" in head.headers:
+            return await self._uploads[storage.name].begin(head, body, wish)
+        return await self._take(storage, wish, head, body)
+
+    def _preflight(self, head: RequestHead) -> Response:
+        """Say what can be done with objects and, by tus, with a ticket."""
+        told = self._answers.options(head)
+        own = [field for field in told.own if field[0] != _PREFLIGHT[0]]
+        if len(own) < len(told.own):
+            own.append(_PREFLIGHT)
+        return replace(told, own=(*own, ("Allow", METHODS)))
+
+    async def _show(self, storage: NamedStorage, path: str, head: RequestHead) -> Response:
+        if storage.settings.public:
+            caching = (("Cache-Control", storage.settings.cache_control),)
+        else:
+            self._ticket(head, "get", storage, path)
+            caching = _PRIVATE
+        return await shown(storage, path, head, self._answers.fields(head, caching))
+
+    def _ticket(self, head: RequestHead, kind: str, storage: NamedStorage, path: str) -> Ticket:
+        """Return the ticket that *head* brings for just this. Raises TicketError."""
+        token = token_of(head)
+        if not token:
+            raise TicketError("this needs a ticket")
+        ticket = read_ticket(token, self._secrets, time.time())
+        if (ticket.kind, ticket.storage, ticket.path) != (kind, storage.name, path):
+            raise TicketError("the ticket is for something else")
+        return ticket
+
+    async def _take(
+        self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body
+    ) -> Response:
+        """Receive a whole object, as Serverpod's FileUploader and curl send it: 204."""
+        absent = head.headers.get("if-none-match", "").strip() == "*"
+        if absent:
+            wish = replace(wish, overwrite=False)
+        if not wish.content_type:
+            wish = replace(wish, content_type=head.headers.get("content-type", ""))
+        coding = parse_coding(head.headers.get("content-encoding"))
+        size = None if head.chunked or coding is not IDENTITY else head.content_length
+        try:
+            await storage.put(wish, body, size, coding=coding)
+        except ObjectExistsError as error:
+            if absent:
+                raise PreconditionFailedError(str(error)) from error
+            raise
+        return Response(204, common=self._answers.fields(head))
+
+
+def _wish(storage: NamedStorage, ticket: Ticket) -> Wish:
+    return Wish(
+        path=ticket.path,
+        max_size=storage.largest(ticket.max_size),
+        overwrite=ticket.overwrite,
+        content_type=ticket.content_type,
+        nonce=ticket.nonce,
+        expires_at=ticket.expires_at,
+    )

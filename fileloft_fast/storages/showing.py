@@ -1,0 +1,51 @@
+"""What a GET of an object sends: its bytes, its type, and how long a cache may keep them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fileloft_fast.errors import NoSuchObjectError
+from fileloft_fast.model import Response
+from fileloft_fast.tus import download
+
+if TYPE_CHECKING:
+    from fileloft_fast.model import RequestHead
+    from fileloft_fast.storages.entry import Entry
+    from fileloft_fast.storages.named import NamedStorage
+
+Fields = tuple[tuple[str, str], ...]
+
+
+async def shown(storage: NamedStorage, path: str, head: RequestHead, fields: Fields) -> Response:
+    """Answer GET or HEAD with the object at *path*; *fields* are sent besides what describes it.
+
+    Raises NoSuchObjectError, RangeNotSatisfiableError, StoreError.
+    """
+    entry = await storage.look(path)
+    if entry is None:
+        raise NoSuchObjectError("no such object")
+    selection = download.choose(
+        head,
+        size=entry.size,
+        etag=f'"{entry.etag}"',
+        modified_at=int(entry.modified_at),
+        described=_described(entry),
+    )
+    if selection.length == 0:
+        return Response(selection.status, selection.headers, common=fields)
+    if head.method == "HEAD":
+        length = ("Content-Length", str(selection.length))
+        return Response(selection.status, (*selection.headers, length), common=fields)
+    part = await storage.read(entry, selection.start, selection.length)
+    return Response(selection.status, selection.headers, part, common=fields)
+
+
+def _described(entry: Entry) -> Fields:
+    """Return the fields that say what the bytes are.
+
+    A page or a drawing with scripts in it, brought by whomever, must not act in our origin's name.
+    """
+    fields = [("Content-Type", entry.content_type)]
+    if entry.content_type.partition(";")[0].strip().lower() not in download.INLINE:
+        fields.append(("Content-Security-Policy", "sandbox"))
+    return tuple(fields)
