@@ -9,7 +9,7 @@ from calendar import timegm
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fileloft_fast.s3front.codes import (
@@ -207,6 +207,7 @@ def test_a_policy_that_is_none_is_refused(policy: str) -> None:
     refused(sign(policy, key="k"), "InvalidPolicyDocument")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=50) | st.binary(max_size=50).map(lambda b: base64.b64encode(b).decode()))
 def test_any_text_is_a_policy_or_is_refused(text: str) -> None:
     try:
@@ -215,6 +216,7 @@ def test_any_text_is_a_policy_or_is_refused(text: str) -> None:
         return
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=20), st.text(st.characters(), max_size=20)))
 def test_any_form_is_refused_with_an_error_of_s3(fields: dict[str, str]) -> None:
     with pytest.raises(S3Error):

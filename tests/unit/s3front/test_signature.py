@@ -95,6 +95,7 @@ def test_whatever_is_sent_is_verified_or_an_error_of_s3(
         verify(RequestHead("GET", "/b/k", headers, query=quote(query, safe="&=%/-")), SECRETS, 0)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=40), st.lists(st.tuples(st.text(max_size=9), st.text(max_size=9))))
 def test_a_target_is_read_as_it_is_written(key: str, query: list[tuple[str, str]]) -> None:
     path = f"/bucket/{quote(key, safe='/')}"
