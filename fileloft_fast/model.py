@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
-from typing import Final, NewType, Protocol
+from typing import ClassVar, Final, NewType, Protocol
 from zlib import crc32
 
 from msgspec import Struct
@@ -226,6 +226,17 @@ class ByteStream(Struct, frozen=True):
     pieces: AsyncGenerator[bytes, None]
 
 
+class EndlessStream(Struct, frozen=True):
+    """An answer's body that goes on until its client leaves, the server stops, or ``pieces`` end.
+
+    Whoever sends it closes ``pieces``, and the connection after it. ``pieces`` are not asked for
+    the next one before the last one has left.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    length: ClassVar[None] = None
+
+
 class Response(Struct, frozen=True):
     """An answer: status, header fields (Title-Case names), and a body.
 
@@ -237,7 +248,7 @@ class Response(Struct, frozen=True):
 
     status: int
     own: tuple[tuple[str, str], ...] = ()
-    body: bytes | FileSlice | ByteStream = b""
+    body: bytes | FileSlice | ByteStream | EndlessStream = b""
     close: bool = False
     common: tuple[tuple[str, str], ...] = ()
 

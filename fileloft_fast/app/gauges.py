@@ -43,6 +43,7 @@ class Gauges:
         self._looked_at = time.monotonic()
         self._cpu_s = 0.0
         self._sent = 0
+        self._shipped = 0
         self._failing = False
 
     async def run(self) -> None:
@@ -66,6 +67,7 @@ class Gauges:
                 log.warning("free space unknown", extra=fields(error=error))
             self._failing = True
         await self._count_arrivals()
+        self._count_departures()
         self._set("tusd_connections_open", len(self._site.connections))
         self._set("fileloft_requests_running", len(self._site.running))
         self._set("fileloft_uploads_held", len(self._storage.locks.queues))
@@ -100,14 +102,20 @@ class Gauges:
             request.rate = came / spent_s if spent_s else 0.0
         self._set("fileloft_transfers_running", transfers)
 
+    def _count_departures(self) -> None:
+        """Count the bytes of answers that are still under way, too."""
+        gone = self._site.sent_bytes + sum(each.moved for each in self._site.sendings)
+        sent, self._sent = gone - self._sent, gone
+        self._board.add("fileloft_bytes_sent_total", by=max(0, sent))
+
     def _look_at_flusher(self, flusher: Flusher) -> None:
         self._set("fileloft_flush_waiting_bytes", flusher.room.backlog)
         self._set("fileloft_flush_shipments", len(flusher.shipments))
         self._set("fileloft_store_away", flusher.away)
         for lane, waiting in flusher.queues().items():
             self._set("fileloft_flush_queue", waiting, lane)
-        sent, self._sent = flusher.taken - self._sent, flusher.taken
-        self._board.add("fileloft_flush_sent_bytes_total", by=sent)
+        shipped, self._shipped = flusher.taken - self._shipped, flusher.taken
+        self._board.add("fileloft_flush_sent_bytes_total", by=shipped)
         if self._looks % _DEAR_EVERY == 0:
             here = (shipment.spooled for shipment in flusher.shipments.values())
             self._set("fileloft_spool_bytes", sum(here))

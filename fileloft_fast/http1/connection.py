@@ -15,6 +15,7 @@ from fileloft_fast.errors import (
     ShuttingDownError,
 )
 from fileloft_fast.http1.body import RequestBody
+from fileloft_fast.http1.endless import delimited
 from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
 from fileloft_fast.http1.limits import (
     DRAIN_LINGER_S,
@@ -105,6 +106,8 @@ class Connection(asyncio.BufferedProtocol):
         self._half_closed = True
         if self._state is SERVING and self._body is not None:
             self._body.cut()
+            if self._sending is not None:
+                self._sending.end()
             return True
         return False
 
@@ -290,8 +293,10 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _respond(self, head: RequestHead, body: RequestBody, response: Response) -> None:
         """Answer with a body that is not at hand."""
+        response = delimited(response, head)
         assert not isinstance(response.body, bytes)
-        sending = self._sending = sending_of(response.body, self, self._site)
+        sending = self._sending = sending_of(response.body, self, self._site, http10=head.http10)
+        self._site.sendings.add(sending)
         try:
             if head.method != "HEAD":
                 await sending.begin()
@@ -300,6 +305,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._write_answer(head, body, self._site.answerer.failed(error, head))
         finally:
             self._sending = None
+            self._site.forget_sending(sending)
             await sending.close()
 
     async def _write_answer(
@@ -365,13 +371,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         response = self._site.answerer.failed(error, None)
         if self._transport is not None and isinstance(response.body, bytes):
-            head = render_head(
-                response,
-                self._site.date.line(),
-                head_only=head_only,
-                close=True,
-                keep_alive_10=False,
-            )
+            head = render_head(response, self._site.date.line(), head_only=head_only, close=True)
             self._transport.write(head if head_only else head + response.body)
         self._pending = b""
         self._linger()

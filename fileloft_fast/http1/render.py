@@ -46,12 +46,12 @@ class DateLine:
 
 
 def render_head(
-    response: Response, date: str, *, head_only: bool, close: bool, keep_alive_10: bool
+    response: Response, date: str, *, head_only: bool, close: bool, keep_alive_10: bool = False
 ) -> bytes:
     """Return status line and fields, the empty line included.
 
     *head_only*: the request was HEAD, no body follows. 204 and 304 never have a length
-    (RFC 9110 section 8.6).
+    (RFC 9110 section 8.6); nor has what goes on without an end.
     """
     # Strings that grow: of a few short lines, a list and its join cost more.
     text = _STATUS_LINES[response.status] + _common_lines(response.common)
@@ -60,7 +60,7 @@ def render_head(
     if response.status not in {204, 304}:
         body = response.body
         length = len(body) if isinstance(body, bytes) else body.length
-        if not head_only or length:
+        if length or not (head_only or length is None):
             text += f"Content-Length: {length}\r\n"
     if close:
         text += "Connection: close\r\n"

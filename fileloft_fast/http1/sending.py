@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fileloft_fast.errors import FileloftError
-from fileloft_fast.model import ByteStream, FileSlice
+from fileloft_fast.http1.endless import EndlessSending
+from fileloft_fast.model import ByteStream, EndlessStream, FileSlice
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Outlet(Protocol):
 class Sending(Protocol):
     """One body on its way; ``close`` is called once, whatever happened before."""
 
+    @property
+    def moved(self) -> int:
+        """How many bytes of the body have left so far, of one that has an end."""
+
     async def begin(self) -> None:
         """Wait until there is something to send: what fails before can still be an answer."""
 
@@ -49,12 +54,19 @@ class Sending(Protocol):
     def cancel(self) -> None:
         """End it: the connection is lost."""
 
+    def end(self) -> None:
+        """End what has no end of its own: its client sends no more, or the server stops."""
+
     async def close(self) -> None:
         """Give back what the body was read from."""
 
 
-def sending_of(body: FileSlice | ByteStream, outlet: Outlet, site: Site) -> Sending:
+def sending_of(
+    body: FileSlice | ByteStream | EndlessStream, outlet: Outlet, site: Site, *, http10: bool
+) -> Sending:
     """Return what sends *body* on *outlet*."""
+    if isinstance(body, EndlessStream):
+        return EndlessSending(body, outlet, chunked=not http10, ending=site.draining)
     if isinstance(body, ByteStream):
         return StreamSending(body, outlet)
     kind = CopiedSending if outlet.secure else FileSending
@@ -69,6 +81,12 @@ class FileSending:
         self._outlet = outlet
         self._site = site
         self._transfer: Transfer | None = None
+        self._moved = 0
+
+    @property
+    def moved(self) -> int:
+        """How many bytes have left."""
+        return self._moved if self._transfer is None else self._transfer.moved
 
     async def begin(self) -> None:
         """Return at once: the file is open."""
@@ -91,7 +109,8 @@ class FileSending:
                     idle_ms=int(patience.body_s * 1000),
                     min_rate=patience.min_rate_bytes_per_s,
                 )
-                return await transfer.done == part.length and transfer.errno == 0
+                self._moved = await transfer.done
+                return self._moved == part.length and transfer.errno == 0
             finally:
                 self._transfer = None
                 _cork(lent, on=False)
@@ -100,6 +119,9 @@ class FileSending:
         """End the transfer."""
         if self._transfer is not None:
             self._transfer.cancel()
+
+    def end(self) -> None:
+        """Leave it alone: a file has an end."""
 
     async def close(self) -> None:
         """Close the file."""
@@ -114,11 +136,16 @@ class StreamSending:
     """
 
     def __init__(self, stream: ByteStream, outlet: Outlet) -> None:
-        self._left = stream.length
+        self._length = self._left = stream.length
         self._pieces = stream.pieces
         self._outlet = outlet
         self._task: asyncio.Task[object] | None = None
         self._first: bytes | None = None
+
+    @property
+    def moved(self) -> int:
+        """How many bytes have left."""
+        return self._length - self._left
 
     async def begin(self) -> None:
         """Wait for the first piece. Raises what the stream raises."""
@@ -139,6 +166,9 @@ class StreamSending:
         """End the wait for a piece, or for the client to read."""
         if self._task is not None:
             self._task.cancel()
+
+    def end(self) -> None:
+        """Leave it alone: it has a length."""
 
     async def close(self) -> None:
         """Close the stream; nothing cuts this short."""

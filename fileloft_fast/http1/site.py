@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fileloft_fast.http1.body import RequestBody
     from fileloft_fast.http1.connection import Connection
     from fileloft_fast.http1.handover import Handover
+    from fileloft_fast.http1.sending import Sending
     from fileloft_fast.model import Body, RequestHead, Response
 
 
@@ -70,6 +71,10 @@ class Site:
     """Those that make a connection ready."""
     running: dict[RequestBody, asyncio.Task[None]] = field(default_factory=dict)
     """What serves each request."""
+    sendings: set[Sending] = field(default_factory=set)
+    """Bodies that were not at hand, on their way to clients."""
+    sent_bytes: int = 0
+    """What left of such bodies that are over."""
     date: DateLine = field(default_factory=DateLine)
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BUFFER_BYTES)))
 
@@ -93,6 +98,11 @@ class Site:
         connection.abort()
         self._maybe_empty()
 
+    def forget_sending(self, sending: Sending) -> None:
+        """Take note that a body is over."""
+        self.sendings.discard(sending)
+        self.sent_bytes += sending.moved
+
     def enter(self, task: asyncio.Task[None]) -> None:
         """Have a drain wait for *task*, which makes a connection ready."""
         self.entering.add(task)
@@ -111,6 +121,10 @@ class Site:
         if self.draining and not (self.connections or self.running or self.entering):
             self.emptied.set()
 
+    def _end_endless(self) -> None:
+        for sending in tuple(self.sendings):
+            sending.end()
+
     def check(self) -> None:
         """Close what is late; called about once a second."""
         now = self.loop.time()
@@ -125,11 +139,13 @@ class Site:
     def finish(self) -> None:
         """Answer what runs and, on every open connection, what comes next, then close it."""
         self.draining = True
+        self._end_endless()
         self._maybe_empty()
 
     def drain(self) -> None:
         """Take no further request: idle connections close, running bodies end with 503."""
         self.draining = self.refusing = True
+        self._end_endless()
         self._maybe_empty()
         for connection in tuple(self.connections):
             connection.drain()

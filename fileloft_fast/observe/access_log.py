@@ -75,7 +75,7 @@ def upload_of(request: Request, response: Response) -> str:
 
 def _sent(response: Response) -> int:
     body = response.body
-    return len(body) if isinstance(body, bytes) else body.length
+    return len(body) if isinstance(body, bytes) else body.length or 0
 
 
 def _render_plain(at: str, served: Served, response: Response, spent_s: float) -> str:

@@ -94,6 +94,11 @@ METRICS: Final = (
         _failures(),
     ),
     Metric("tusd_bytes_received", _C, "bytes of bodies taken in; grows while they arrive"),
+    Metric(
+        "fileloft_bytes_sent_total",
+        _C,
+        "bytes of files and streams sent in answers; grows while they leave",
+    ),
     Metric("tusd_uploads_created", _C, "uploads created"),
     Metric("tusd_uploads_finished", _C, "uploads whose last byte was acknowledged"),
     Metric("tusd_uploads_terminated", _C, "uploads deleted by their client"),

@@ -121,6 +121,21 @@ def test_bytes_are_counted_while_they_arrive(desk: tuple[Endpoint, tuple[str, in
     assert told["fileloft_chunk_throughput_bytes_per_second_count"] == 1
 
 
+def test_bytes_of_a_download_are_counted_while_they_leave(
+    desk: tuple[Endpoint, tuple[str, int]],
+) -> None:
+    tus, address = desk
+    size = 64 * 1024 * KIB  # more than fits between a server and a client that does not read
+    whole = tus.create(size)
+    for offset in range(0, size, size // 4):
+        assert tus.append(whole, offset, bytes(size // 4)).status == 204
+    with tus.connect() as wire:
+        wire.send(render_request("GET", whole, {}))
+        eventually(lambda: 0 < scrape(address)["fileloft_bytes_sent_total"] < size, within_s=10.0)
+        assert len(wire.read().body) == size
+    eventually(lambda: scrape(address)["fileloft_bytes_sent_total"] == size, within_s=10.0)
+
+
 def test_a_hand_over_is_counted_and_its_wait_measured(
     desk: tuple[Endpoint, tuple[str, int]],
 ) -> None:
