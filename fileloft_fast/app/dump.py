@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from fileloft_fast.errors import FileloftError
+from fileloft_fast.app.running import info_of, received_by, state_of
 from fileloft_fast.observe.log import fields
 from fileloft_fast.observe.request import request_of
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from fileloft_fast.app.storage import Storage
     from fileloft_fast.http1.body import RequestBody
     from fileloft_fast.http1.site import Site
-    from fileloft_fast.model import Body, UploadId, UploadInfo
-    from fileloft_fast.observe.request import Request
+    from fileloft_fast.model import Body
     from fileloft_fast.uploads.locks import Hold
 
 log = logging.getLogger(__name__)
@@ -70,10 +69,7 @@ class Dump:
     ) -> None:
         request = request_of(body)
         upload = request.upload if hold is None else hold.upload
-        info = await self._info(upload) if upload else None
-        received = body.received
-        if hold is not None and hold.transfer is not None:
-            received = max(received, hold.transfer.moved)
+        info = await info_of(self._storage, upload) if upload else None
         log.info(
             "running",
             extra=fields(
@@ -82,39 +78,17 @@ class Dump:
                 holder=self._name_of(None if holder is None else holder.body),
                 client=request.head.peer.address or "-",
                 method=request.head.method,
-                state=_state(body, request, hold),
+                state=state_of(body, request, hold),
                 offset="?" if info is None else info.offset,
                 length="?" if info is None or info.length is None else info.length,
-                received=received,
+                received=received_by(body, hold),
                 of="?" if body.length is None else body.length,
                 rate=round(request.rate),
                 age=round(time.monotonic() - body.started, 3),
             ),
         )
 
-    async def _info(self, upload: str) -> UploadInfo | None:
-        """Return what is known here of *upload*; no object store is asked for a dump."""
-        known: UploadId = upload  # type: ignore[assignment] # of a hold, or checked by its pattern
-        if self._storage.flusher is not None:
-            shipment = self._storage.flusher.shipments.get(known)
-            return None if shipment is None else shipment.info
-        try:
-            return (await self._storage.store.load(known)).info  # type: ignore[no-any-return]
-        except FileloftError:
-            return None
-
     def _name_of(self, body: Body | None) -> str:
         """Return the id of the request whose *body* is served here."""
         known = (each for each in self._site.running if each is body)
         return next((request_of(each).id for each in known), "-")
-
-
-def _state(body: RequestBody, request: Request, hold: Hold | None) -> str:
-    """Return what *request* does or waits for."""
-    if request.doing:
-        return request.doing
-    if hold is not None and hold.writing:
-        return "writing"
-    if hold is not None and not body.at_hand:
-        return "receiving"
-    return "sending" if request.head.method == "GET" else "working"

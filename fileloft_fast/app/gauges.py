@@ -34,6 +34,8 @@ class Gauges:
     """Brings the board of one serving process up to date."""
 
     def __init__(self, storage: Storage, site: Site) -> None:
+        self.looked = asyncio.Event()
+        """Set for a moment after each look of ``run``: wakes whoever waits for it."""
         self._storage = storage
         self._site = site
         self._board = storage.board
@@ -56,6 +58,8 @@ class Gauges:
                 await self.refresh()
             except Exception:  # a bug of ours here must not end the counting
                 log.exception("gauges failed")
+            self.looked.set()
+            self.looked.clear()
 
     async def refresh(self) -> None:
         """Look now."""

@@ -7,6 +7,7 @@ import contextlib
 import platform
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,12 @@ async def observed(
     front.operations.update(health)
     if settings.enable_metrics:
         front.operations.update(metrics)
+    if settings.status_keys:
+        module = import_module("fileloft_fast.app.status")
+        status = module.Status(build, storage, site, gauges, readiness)
+        pages = module.operations(status, settings.status_keys, storage.access, front.failed)
+        front.operations.update(pages)
+        health = {**health, **pages}
     dump = Dump(storage, site)
     loop.add_signal_handler(signal.SIGUSR1, dump.start)
     looking = loop.create_task(gauges.run())

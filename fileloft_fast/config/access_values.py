@@ -12,6 +12,7 @@ from fileloft_fast.config.values import parse_base_url, parse_seconds
 
 LEAST_SECRET_BYTES: Final = 32  # RFC 7518 section 3.2: as long as the digest of HS256
 _MOST_LEEWAY_S: Final = 600
+_KEY: Final = re.compile(r"[!-~]+")
 _CLAIM: Final = re.compile(r"[!-~]{1,200}")
 
 
@@ -37,6 +38,14 @@ def parse_secrets(text: str) -> tuple[str, ...]:
     if any(len(secret.encode()) < LEAST_SECRET_BYTES for secret in secrets):
         raise ValueError(f"each secret must have at least {LEAST_SECRET_BYTES} bytes")
     return secrets
+
+
+def parse_keys(text: str) -> tuple[str, ...]:
+    """Parse a comma list of secrets that travel as they are, in a field of the head."""
+    keys = parse_secrets(text)
+    if not all(_KEY.fullmatch(key) for key in keys):
+        raise ValueError("each key must be visible ASCII, without spaces")
+    return keys
 
 
 def parse_key_source(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fileloft_fast.config.access_values import parse_keys
 from fileloft_fast.config.admission import Admission
 from fileloft_fast.config.rows import setting, switch
 from fileloft_fast.config.values import (
@@ -45,4 +46,12 @@ class Observing(Admission):
         "",
         maybe(parse_bind),
         "addresses of their own for /metrics, /healthz and /readyz: host:port, by commas",
+    )
+    status_keys: tuple[str, ...] = setting(
+        "FILELOFT_STATUS_KEY",
+        "",
+        parse_keys,
+        "keys that open the status page at /ui/status, 32 visible ASCII characters or more each,"
+        " separated by commas; unset, there is no such page",
+        secret=True,
     )

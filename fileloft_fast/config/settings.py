@@ -270,6 +270,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what cannot be served together, each beginning with a variable."""
     yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
+    yield from _page_contradictions(settings)
     yield from admission_contradictions(settings)
     yield from storing_contradictions(settings, settings.base_path)
     yield from _worker_contradictions(settings)
@@ -323,10 +324,18 @@ def _serving_contradictions(settings: Settings) -> Iterator[str]:
         yield "FILELOFT_ENABLE_METRICS: not with FILELOFT_METRICS_BIND, which serves them elsewhere"
     if settings.base_path.strip("/") in _OPERATIONS:
         yield f"FILELOFT_BASE_PATH: {settings.base_path.rstrip('/')} is what operators ask"
-    if settings.enable_ui and settings.base_path.split("/")[1] in {"", "ui"}:
-        yield "FILELOFT_BASE_PATH: must not be / or below /ui/ with FILELOFT_ENABLE_UI"
     if settings.enable_expiration and settings.expiration_ttl_s == 0:
         yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
+
+
+def _page_contradictions(settings: Settings) -> Iterator[str]:
+    place = settings.base_path.split("/")[1]
+    if settings.enable_ui and place in {"", "ui"}:
+        yield "FILELOFT_BASE_PATH: must not be / or below /ui/ with FILELOFT_ENABLE_UI"
+    if settings.status_keys and place == "ui":
+        yield "FILELOFT_BASE_PATH: must not be below /ui/ with FILELOFT_STATUS_KEY"
+    if set(settings.status_keys) & {*settings.jwt_secrets, *settings.grant_secrets}:
+        yield "FILELOFT_STATUS_KEY: must not be a secret of tokens, since it travels as it is"
 
 
 def _object_contradictions(settings: Settings) -> Iterator[str]:

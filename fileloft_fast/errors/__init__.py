@@ -172,6 +172,12 @@ class QuotaError(WireError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyTriesError(QuotaError):
+    """Too many wrong keys came from this address; the answer carries ``Retry-After``."""
+
+    code = "too_many_tries"
+
+
 class UploadGoneError(WireError):
     """The upload has expired, and the server still remembers it."""
 
