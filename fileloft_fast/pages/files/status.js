@@ -162,6 +162,7 @@ function show(data) {
 function flushing(told, rates) {
   const queue = Object.values(told.queue).reduce((sum, waiting) => sum + waiting, 0);
   figures("flushing", [
+    ["Store", told.away ? "away" : "there"],
     ["To the store", rates ? `${size(rates.shipped)}/s` : "–"],
     ["Uploads on their way", count(told.shipments)],
     ["Waiting for their turn", count(queue)],
