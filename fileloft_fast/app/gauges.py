@@ -120,7 +120,7 @@ class Gauges:
             self._set("fileloft_flush_queue", waiting, lane)
         shipped, self._shipped = flusher.taken - self._shipped, flusher.taken
         self._board.add("fileloft_flush_sent_bytes_total", by=shipped)
-        if self._looks % _DEAR_EVERY == 0:
+        if self._looks % _DEAR_EVERY == 0 or len(flusher.shipments) <= _SLICE:
             here = (shipment.spooled for shipment in flusher.shipments.values())
             self._set("fileloft_spool_bytes", sum(here))
 

@@ -334,8 +334,9 @@ def _page_contradictions(settings: Settings) -> Iterator[str]:
         yield "FILELOFT_BASE_PATH: must not be / or below /ui/ with FILELOFT_ENABLE_UI"
     if settings.status_keys and place == "ui":
         yield "FILELOFT_BASE_PATH: must not be below /ui/ with FILELOFT_STATUS_KEY"
-    if set(settings.status_keys) & {*settings.jwt_secrets, *settings.grant_secrets}:
-        yield "FILELOFT_STATUS_KEY: must not be a secret of tokens, since it travels as it is"
+    secrets = {*settings.jwt_secrets, *settings.grant_secrets, *settings.storage_keys}
+    if secrets & set(settings.status_keys):
+        yield "FILELOFT_STATUS_KEY: must be no other secret as well, since it travels as it is"
 
 
 def _object_contradictions(settings: Settings) -> Iterator[str]:

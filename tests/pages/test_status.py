@@ -249,7 +249,10 @@ def test_operators_have_it_on_their_address_too_until_the_very_end(fleet: Fleet)
         ({"BASE_PATH": "/ui/files"}, "FILELOFT_BASE_PATH: must not be below /ui/"),
         ({"STATUS_KEY": "short"}, "FILELOFT_STATUS_KEY: "),
         ({"STATUS_KEY": "with spaces, and of more than 32 bytes each"}, "FILELOFT_STATUS_KEY: "),
-        ({"AUTH": "jwt", "JWT_SECRET": KEY}, "FILELOFT_STATUS_KEY: must not be a secret of tokens"),
+        (
+            {"AUTH": "jwt", "JWT_SECRET": KEY},
+            "FILELOFT_STATUS_KEY: must be no other secret as well",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, str], problem: str) -> None:

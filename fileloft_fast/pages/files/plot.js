@@ -9,6 +9,7 @@ const RIGHT = 12;
 const TOP = 10;
 const BOTTOM = 26;
 const GAP_S = 4; // a line is broken where nothing was heard for so long
+const SMOOTH = 5; // points of which a line shows the mean: parts leave in lumps
 const LEAST = 1000; // bytes a second: what the plot is high at least
 
 export const WINDOW_S = 300;
@@ -21,7 +22,7 @@ export const LINES = [
 ];
 
 /**
- * Draw `points` (`[at, in, out, store]`, in order) as they are at `now`.
+ * Draw `points` (`[at, in, out, store]`, in order) as they are at `now`, each the mean of five.
  * @param {SVGSVGElement} svg
  * @param {number[][]} points
  * @param {number} now
@@ -30,7 +31,8 @@ export const LINES = [
 export function draw(svg, points, now, lines) {
   const width = Math.max(280, svg.clientWidth || 800);
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  const top = ceiling(Math.max(LEAST, ...points.flatMap((p) => lines.map((line) => p[line.at]))));
+  const shown = smoothed(points);
+  const top = ceiling(Math.max(LEAST, ...shown.flatMap((p) => lines.map((line) => p[line.at]))));
   const x = (at) => LEFT + (1 - (now - at) / WINDOW_S) * (width - LEFT - RIGHT);
   const y = (rate) => HEIGHT - BOTTOM - (rate / top) * (HEIGHT - TOP - BOTTOM);
   const parts = [];
@@ -48,7 +50,7 @@ export function draw(svg, points, now, lines) {
     parts.push(made("text", { class: "scale", x: at, y: HEIGHT - 8, "text-anchor": anchor }, text));
   }
   for (const line of lines) {
-    parts.push(made("path", { class: `line ${line.name}`, d: way(points, line.at, x, y) }));
+    parts.push(made("path", { class: `line ${line.name}`, d: way(shown, line.at, x, y) }));
   }
   svg.replaceChildren(...parts);
 }
@@ -94,7 +96,18 @@ export function means(points) {
 /** Return a round number not below `most`, of which a quarter is round as well. */
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 4, 8, 10].find((step) => step * power >= most) * power;
+  return [1, 2, 4, 6, 8, 10].find((step) => step * power >= most) * power;
+}
+
+/** Return points that have the mean of those before them, none from beyond a gap. */
+function smoothed(points) {
+  let begun = 0;
+  return points.map((point, at) => {
+    if (at && point[0] - points[at - 1][0] > GAP_S) begun = at;
+    const window = points.slice(Math.max(begun, at - SMOOTH + 1), at + 1);
+    const means = LINES.map((line) => window.reduce((sum, p) => sum + p[line.at], 0) / window.length);
+    return [point[0], ...means];
+  });
 }
 
 function way(points, index, x, y) {
