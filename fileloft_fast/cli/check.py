@@ -40,7 +40,7 @@ def check(env: Mapping[str, str]) -> int:
     if not wrong:
         settings = read_settings(env)
         wrong = list(data_problems(Path(settings.data_dir), settings.min_free_bytes))
-        wrong += [*tls_problems(settings), *extra_problems(settings)]
+        wrong += [*tls_problems(settings), *extra_problems(settings), *storage_problems(settings)]
     for line in wrong:
         sys.stdout.write(f"error: {line}\n")
     sys.stdout.write("not fit to serve\n" if wrong else "ok\n")
@@ -98,6 +98,26 @@ def tls_problems(settings: Settings) -> Iterator[str]:
         tls_context(settings)
     except ConfigError as unfit:
         yield str(unfit)
+
+
+def storage_problems(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the named storages; print a line for each that is not."""
+    if not settings.storages and settings.storages_file is None:
+        return
+    # Imported here, since a server without them loads none of it.
+    storages = import_module("fileloft_fast.app.storages")
+    try:
+        declared = storages.declared_storages(settings)
+    except ConfigError as unfit:
+        yield str(unfit)
+        return
+    for each in declared:
+        sys.stdout.write(f"storage {each}\n")
+        if each.folder:
+            yield from (
+                problem.replace("FILELOFT_DATA_DIR", f"FILELOFT_STORAGES: {each.name}")
+                for problem in data_problems(Path(each.folder), settings.min_free_bytes)
+            )
 
 
 def extra_problems(settings: Settings) -> Iterator[str]:

@@ -63,7 +63,7 @@ def field() -> dict[str, Contender]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "work"), [(name, work) for name, works in MEASURED.items() for work in works]
+    ("name", "work"), [(name, work) for name, works in MEASURED.items() for work in sorted(works)]
 )
 def test_a_server_does_a_work_and_has_the_figures_of_it(
     tmp_path: Path, field: dict[str, Contender], source: Source, name: str, work: str

@@ -106,7 +106,7 @@ def test_a_ticket_makes_one_object(app: AppServer) -> None:
         ({"path": "forged/other"}, 403),
         ({"storage": "other"}, 403),
         ({"kind": "get"}, 403),
-        ({"expires_at": int(time.time()) - 1}, 403),
+        ({"expires_at": 1}, 403),
     ],
     ids=str,
 )

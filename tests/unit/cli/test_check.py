@@ -131,3 +131,23 @@ def test_a_key_that_is_not_the_certificates_is_found(
     assert check(fit) == 0
     assert check(fit | {"FILELOFT_TLS_KEY": str(other.key)}) == 1
     assert "error: FILELOFT_TLS_KEY: " in capsys.readouterr().out
+
+
+def test_the_named_storages_are_printed_and_what_is_wrong_with_their_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "storages.toml"
+    file.write_text('[storages.media]\nfolder = "/proc/media"\n')
+    env = {
+        "FILELOFT_DATA_DIR": str(tmp_path),
+        "FILELOFT_STORAGES": "public",
+        "FILELOFT_STORAGES_FILE": str(file),
+        "FILELOFT_STORAGE_KEYS": "k" * 32,
+    }
+    assert run(["check"], env) == 1
+    out = capsys.readouterr().out
+    assert "storage public=\n" in out
+    assert "error: FILELOFT_STORAGES: media: cannot write to /proc" in out
+    file.write_text("[storages.public]")
+    assert run(["check"], env) == 1
+    assert "error: FILELOFT_STORAGES_FILE: public is taken\n" in capsys.readouterr().out
