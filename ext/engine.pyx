@@ -26,7 +26,7 @@ from fileloft_fast.dataplane.jobs cimport (
     Kernel, close_completions, close_lane, close_pool, open_completions, open_lane,
 )
 from fileloft_fast.dataplane.joint cimport close_joint, open_joint
-from fileloft_fast.dataplane.ranges cimport run_checksum, run_punch, run_read
+from fileloft_fast.dataplane.ranges cimport run_checksum, run_find, run_punch, run_read
 from fileloft_fast.dataplane.transfers cimport Lender
 
 
@@ -283,6 +283,15 @@ cdef class Engine(Lender):
         )
         work.target = <unsigned char*>PyBytes_AS_STRING(target)
         return self.submit(work, length > QUICK_READ_BYTES)
+
+    def find(self, int descriptor, bytes needle not None, int64_t offset, int64_t length):
+        """Return where a needle begins in a range, or -1."""
+        cdef FileJob* work
+        if not needle:
+            raise ValueError("nothing is found everywhere")
+        work = self._with_range(run_find, OUTCOME_RESULT, descriptor, offset, length, needle)
+        work.data = view_of(needle)
+        return self.submit(work, True)
 
     cdef FileJob* _with_range(self, Kernel run, int outcome, int descriptor, int64_t offset,
                               int64_t length, kept) except NULL:

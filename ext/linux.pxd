@@ -34,6 +34,9 @@ cdef extern from "<fcntl.h>" nogil:
 cdef extern from "<stdlib.h>" nogil:
     void* aligned_alloc(size_t alignment, size_t length)      # libc.stdlib lacks it
 
+cdef extern from "<string.h>" nogil:
+    void* memmem(const void* start, size_t length, const void* needle, size_t needle_length)
+
 cdef extern from "<unistd.h>" nogil:
     int close(int descriptor)
     ssize_t read(int descriptor, void* buffer, size_t length)

@@ -1,4 +1,4 @@
-"""Jobs on ranges of an open file: give its blocks back, hash it, read it."""
+"""Jobs on ranges of an open file: give its blocks back, hash it, read it, search it."""
 
 from fileloft_fast.dataplane.jobs cimport Job
 
@@ -7,3 +7,4 @@ from fileloft_fast.dataplane.jobs cimport Job
 cdef void run_punch(Job* job) noexcept nogil
 cdef void run_checksum(Job* job) noexcept nogil
 cdef void run_read(Job* job) noexcept nogil
+cdef void run_find(Job* job) noexcept nogil

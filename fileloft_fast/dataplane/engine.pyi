@@ -49,9 +49,9 @@ class Engine(Lender):
         """
 
     # File jobs run on the quick lane, those that may take long on the sync lane (sixteen threads):
-    # whatever syncs, and remove, truncate, concatenate, punch, checksum and long reads. One quick
-    # thread does the work; the second helps where 64 jobs, or pages to be written, wait, or where
-    # the first waits for a disk.
+    # whatever syncs, and remove, truncate, concatenate, punch, checksum, find and long reads. One
+    # quick thread does the work; the second helps where 64 jobs, or pages to be written, wait, or
+    # where the first waits for a disk.
 
     def create(
         self,
@@ -155,3 +155,10 @@ class Engine(Lender):
 
     def read(self, descriptor: int, length: int, offset: int) -> Future[bytes]:
         """Return *length* bytes from *offset*, fewer at the end of the file."""
+
+    def find(self, descriptor: int, needle: bytes, offset: int, length: int) -> Future[int]:
+        """Return where *needle* first begins of what lies within a range, -1 where nowhere.
+
+        It lies within as a whole, and before the end of the file. ECANCELED where the engine closes
+        meanwhile. An empty needle is a ValueError.
+        """
