@@ -104,6 +104,10 @@ class Catalogue:
         """Return whether anything still wants *blob*, an upload that was made for *path*."""
         return await self._reading.run(lambda c: _shows(c, storage, blob, path))
 
+    async def foresee(self, storage: str, wish: Wish) -> None:
+        """Raise what ``await_verification`` would raise now, but for permanent objects."""
+        await self._reading.run(lambda c: _foresee(c, storage, wish))
+
     # -- changes --------------------------------------------------------------------------------
 
     async def publish(self, storage: str, entry: Entry, *, overwrite: bool) -> None:
@@ -221,6 +225,12 @@ def _publish(c: sqlite3.Connection, storage: str, entry: Entry, *, overwrite: bo
         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
         (storage, entry.path, msgspec.msgpack.encode(entry), entry.blob),
     )
+
+
+def _foresee(c: sqlite3.Connection, storage: str, wish: Wish) -> None:
+    _check_unspent(c, wish.nonce)
+    if not wish.overwrite and _pending(c, storage, wish.path):
+        raise ObjectExistsError("an object waits to be verified at this path")
 
 
 def _await_verification(c: sqlite3.Connection, storage: str, entry: Entry, wish: Wish) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fileloft_fast.model import ByteStream, FileSlice, UploadId
 
 UNKNOWN_TYPE: Final = "application/octet-stream"
+_LONGEST_TYPE: Final = 255
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class Wish(Struct, frozen=True, kw_only=True):
             path=self.path,
             size=size,
             etag=self.etag or made_etag(blob),
-            content_type=self.content_type or UNKNOWN_TYPE,
+            content_type=_shown_type(self.content_type),
             modified_at=time.time(),
             metadata=self.metadata,
             blob=blob,
@@ -104,6 +105,12 @@ class Shelf(Protocol):
 
     def entries(self, prefix: str, after: str) -> AsyncIterator[Entry]:
         """Go through objects whose path begins with *prefix* and comes after *after*, by path."""
+
+
+def _shown_type(content_type: str) -> str:
+    """Return *content_type* where it can be a field's value: who brings an object may say it."""
+    printable = content_type.isascii() and content_type.isprintable()
+    return content_type if printable and 0 < len(content_type) <= _LONGEST_TYPE else UNKNOWN_TYPE
 
 
 def made_etag(blob: UploadId) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fileloft_fast.model import Body, ByteStream, FileSlice, UploadInfo
     from fileloft_fast.storages.catalogue import Catalogue
     from fileloft_fast.storages.entry import Entry, Shelf, Wish
+    from fileloft_fast.storages.form_file import FormFile
     from fileloft_fast.storages.reception import Check, Reception
 
 
@@ -69,6 +70,7 @@ class NamedStorage:
         *,
         coding: Coding = Coding.IDENTITY,
         pieces: AsyncGenerator[bytes, None] | None = None,
+        form: FormFile | None = None,
         check: Check | None = None,
     ) -> Entry:
         """Receive a whole object and settle it; see ``Reception.receive`` and ``settle``.
@@ -83,12 +85,15 @@ class NamedStorage:
             max_size=wish.max_size,
             coding=coding,
             pieces=pieces,
+            form=form,
             check=check,
         )
         return await self.settle(wish, info)
 
     async def foresee(self, wish: Wish) -> None:
-        """Raise ObjectExistsError where *wish* could not come true as things are now."""
+        """Raise ObjectExistsError, TicketSpentError where *wish* cannot come true as things are."""
+        if wish.nonce:
+            await self.catalogue.foresee(self.name, wish)
         if not wish.overwrite and await self._shelf.look(wish.path) is not None:
             raise ObjectExistsError("there is an object at this path")
 

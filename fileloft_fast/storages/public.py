@@ -17,11 +17,14 @@ from fileloft_fast.errors import (
     RemoteUnavailableError,
     StoreError,
     TicketError,
+    UnsupportedCodingError,
 )
 from fileloft_fast.model import Response
 from fileloft_fast.observe.log import fields
 from fileloft_fast.storages.addresses import split_path, token_of
+from fileloft_fast.storages.disposition import is_form
 from fileloft_fast.storages.entry import Wish
+from fileloft_fast.storages.form_file import FormFile
 from fileloft_fast.storages.showing import shown
 from fileloft_fast.storages.ticket import read_ticket
 from fileloft_fast.tus.effects import IDENTITY
@@ -123,17 +126,37 @@ class PublicObjects:
         absent = head.headers.get("if-none-match", "").strip() == "*"
         if absent:
             wish = replace(wish, overwrite=False)
-        if not wish.content_type:
-            wish = replace(wish, content_type=head.headers.get("content-type", ""))
-        coding = parse_coding(head.headers.get("content-encoding"))
-        size = None if head.chunked or coding is not IDENTITY else head.content_length
         try:
-            await storage.put(wish, body, size, coding=coding)
+            if is_form(head.headers.get("content-type", "")):
+                await self._put_form(storage, wish, head, body)
+            else:
+                await self._put(storage, wish, head, body)
         except ObjectExistsError as error:
             if absent:
                 raise PreconditionFailedError(str(error)) from error
             raise
         return Response(204, common=self._answers.fields(head))
+
+    async def _put(self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body) -> None:
+        wish = _typed(wish, head.headers.get("content-type", ""))
+        coding = parse_coding(head.headers.get("content-encoding"))
+        size = None if head.chunked or coding is not IDENTITY else head.content_length
+        await storage.put(wish, body, size, coding=coding)
+
+    async def _put_form(
+        self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body
+    ) -> None:
+        if parse_coding(head.headers.get("content-encoding")) is not IDENTITY:
+            raise UnsupportedCodingError("a form comes as it is, without Content-Encoding")
+        form = FormFile(body, head.headers["content-type"])
+        await storage.foresee(wish)
+        start = await form.begin()
+        await storage.put(_typed(wish, start.content_type), body, None, form=form)
+
+
+def _typed(wish: Wish, content_type: str) -> Wish:
+    """Return *wish* with the type that its ticket says, else the one that its client does."""
+    return wish if wish.content_type else replace(wish, content_type=content_type)
 
 
 def _wish(storage: NamedStorage, ticket: Ticket) -> Wish:

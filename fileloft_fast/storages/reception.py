@@ -18,11 +18,14 @@ from fileloft_fast.uploads.intake import Intake, check_held
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body
-    from fileloft_fast.stores import Appender, FsStore
+    from fileloft_fast.storages.form_file import FormFile
+    from fileloft_fast.stores import Appender, FsAppender, FsStore
     from fileloft_fast.uploads.locks import Hold, Locks
 
 Check = Callable[["Appender"], Awaitable[None]]
 """Looks at what has come before it is acknowledged; what it raises throws everything away."""
+
+_Pour = Callable[["FsAppender", "Hold"], Awaitable[None]]
 
 
 class Reception:
@@ -48,51 +51,53 @@ class Reception:
         max_size: int,
         coding: Coding = Coding.IDENTITY,
         pieces: AsyncGenerator[bytes, None] | None = None,
+        form: FormFile | None = None,
         check: Check | None = None,
     ) -> UploadInfo:
         """Return a complete upload for *path* with what *body* brings.
 
         It is as durable as ``FILELOFT_SYNC`` promises. *size* is the number of its bytes, None
         where only the body's end tells. *pieces* are the bytes where those of the body have to be
-        decoded first. However this ends but well, nothing is left.
+        decoded first, and *form* has them where the body is a form. However this ends but well,
+        nothing is left.
         Raises WireError, StoreError.
         """
         await self.check_space()
         check_size(size, max_size)
         info = draft(path, size)
-        at_hand = pieces is None and check is None and coding is Coding.IDENTITY and body.at_hand
-        if at_hand and size is not None:
-            data = body.take()
-            info = replace(info, offset=Offset(len(data)))
-            await self.store.create(info, data)
-            return info
+        if check is None:
+            data = _maybe_at_hand(body, size, coding, pieces, form)
+            if data is not None:
+                check_size(len(data), max_size)
+                info = replace(info, offset=Offset(len(data)), length=len(data))
+                await self.store.create(info, data)
+                return info
+        wanted = Create(length=size, has_body=True, size=size, coding=coding)
+        room = max_size or None if size is None else size
+
+        async def pour(appender: FsAppender, hold: Hold) -> None:
+            if form is not None:
+                await form.pour(appender, self.intake, hold, room)
+            elif pieces is not None:
+                await _write_all(appender, pieces, room)
+            else:
+                await self.intake.pour(appender, wanted, body, room, hold)
+
         async with self.locks.hold(info.id, body) as hold:
             await self.store.create(info, b"")
             try:
-                wanted = Create(length=size, has_body=True, size=size, coding=coding)
-                return await self._fill(info, wanted, body, max_size, hold, pieces, check)
+                return await self._fill(info, hold, pour, check)
             except BaseException:
                 await self.store.remove(info.id)
                 raise
 
-    async def _fill(  # noqa: PLR0913, PLR0917 - see receive
-        self,
-        info: UploadInfo,
-        wanted: Create,
-        body: Body,
-        max_size: int,
-        hold: Hold,
-        pieces: AsyncGenerator[bytes, None] | None,
-        check: Check | None,
+    async def _fill(
+        self, info: UploadInfo, hold: Hold, pour: _Pour, check: Check | None
     ) -> UploadInfo:
-        room = max_size or None if wanted.size is None else wanted.size
         appender = await self.store.open(await self.store.load(info.id))
         hold.appender = appender
         try:
-            if pieces is None:
-                await self.intake.pour(appender, wanted, body, room, hold)
-            else:
-                await _write_all(appender, pieces, room)
+            await pour(appender, hold)
             if check is not None:
                 await check(appender)
             check_held(hold)
@@ -134,6 +139,21 @@ def check_size(size: int | None, max_size: int) -> None:
     """Raise TooLargeError where *size* bytes are more than *max_size*, 0 for no bound."""
     if size is not None and max_size and size > max_size:
         raise TooLargeError(f"the object may have at most {max_size} bytes")
+
+
+def _maybe_at_hand(
+    body: Body,
+    size: int | None,
+    coding: Coding,
+    pieces: AsyncGenerator[bytes, None] | None,
+    form: FormFile | None,
+) -> bytes | None:
+    """Return the whole object where all of it has come already, so that one step stores it."""
+    if form is not None:
+        return form.at_hand()
+    if pieces is not None or coding is not Coding.IDENTITY or size is None or not body.at_hand:
+        return None
+    return body.take()
 
 
 async def _write_all(

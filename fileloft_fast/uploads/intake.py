@@ -90,7 +90,7 @@ class Intake:
         prefix = b""
         if wanted.coding is Coding.IDENTITY and body.length is not None:
             prefix = body.take()
-            if await self._receive(appender, body, prefix, hold):
+            if await self.receive(appender, body, prefix, hold, length=body.length):
                 return
         zstd = wanted.coding is Coding.ZSTD
         pieces = self.decoding.decoded(body) if zstd else _pieces(body, prefix)
@@ -106,9 +106,14 @@ class Intake:
             hold.writing = False
             body.watch(None)
 
-    async def _receive(self, appender: Appender, body: Body, prefix: bytes, hold: Hold) -> bool:
-        """Let the engine read the rest of the body from the socket; False where that cannot be."""
-        assert body.length is not None
+    async def receive(
+        self, appender: Appender, body: Body, prefix: bytes, hold: Hold, *, length: int
+    ) -> bool:
+        """Append *prefix*, and let the engine read the rest of the body from the socket.
+
+        Both together are *length* bytes. False where the socket cannot be lent; then nothing was
+        done. Raises WireError, StoreError.
+        """
         # Late binding: lending may fail, and only then is there no transfer to cancel.
         try:
             socket = body.lend(lambda: transfer.cancel())  # noqa: PLW0108
@@ -119,7 +124,7 @@ class Intake:
         moved = 0
         try:
             transfer = appender.receive(
-                socket, body.length, prefix, idle_ms=self.idle_ms, min_rate=self.min_rate
+                socket, length, prefix, idle_ms=self.idle_ms, min_rate=self.min_rate
             )
             hold.transfer = transfer
             try:
@@ -131,7 +136,7 @@ class Intake:
             raise OverloadedError("no descriptors or threads left") from error
         finally:
             body.restore(max(0, moved - len(prefix)))
-        if moved < body.length:
+        if moved < length:
             raise _why(body, transfer.errno)
         return True
 

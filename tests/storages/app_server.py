@@ -45,7 +45,13 @@ class AppServer:
         """Send one request; *target* is a path, or a URL that the server made."""
         parts = urlsplit(target)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = http.client.HTTPConnection(*self.server.address, timeout=20)
+        connection: http.client.HTTPConnection
+        if self.server.tls is None:
+            connection = http.client.HTTPConnection(*self.server.address, timeout=20)
+        else:
+            connection = http.client.HTTPSConnection(
+                *self.server.address, timeout=20, context=self.server.tls
+            )
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         try:
             chunked = body is not None and not isinstance(body, bytes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.publishing import PublishingStore
 from fileloft_fast.stores.fs.store import FsStore
 
-__all__ = ["FsStore", "PublishingStore"]
+__all__ = ["FsAppender", "FsStore", "PublishingStore"]

@@ -87,6 +87,40 @@ class FsAppender:
         except OSError as error:
             raise store_error(error) from error
 
+    async def find(self, needle: bytes, start: int) -> int:
+        """Return where *needle* first is in what was appended, from *start* on; -1 where nowhere.
+
+        Reads it all again, in the engine. Raises StoreError.
+        """
+        base = self._found.info.offset
+        try:
+            place = await self._store.engine.find(
+                self._descriptor, needle, base + start, self.received - start
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        return place if place < 0 else place - base
+
+    async def read(self, start: int, length: int) -> bytes:
+        """Return what was appended from *start* on, *length* bytes at most. Raises StoreError."""
+        length = max(0, min(length, self.received - start))
+        at = self._found.info.offset + start
+        try:
+            return await self._store.engine.read(self._descriptor, length, at)
+        except OSError as error:
+            raise store_error(error) from error
+
+    async def cut(self, size: int) -> None:
+        """Keep the first *size* bytes of what was appended. Raises StoreError."""
+        store, info = self._store, self._found.info
+        try:
+            await store.engine.truncate(
+                store.directory, info.id.encode(), info.offset + size, SYNC_NONE
+            )
+        except OSError as error:
+            raise store_error(error) from error
+        self.received = size
+
     async def commit(self) -> UploadInfo:
         """Sync as promised, then take the mark away: a crash in between cuts, it never shows."""
         store, found = self._store, self._found
