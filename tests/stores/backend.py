@@ -33,6 +33,8 @@ class Backend:
     lists_sessions: bool = True
     ends_sessions: bool = True
     """A session that was aborted, or never begun, is lost."""
+    lists_objects: bool = False
+    """It is a ``ListedObjects``."""
     keeps_conditions: bool = True
     verifies_parts: bool = True
     """Bytes that are not what their checksum says are refused."""

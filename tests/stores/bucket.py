@@ -44,6 +44,7 @@ class StoredObject:
     content: bytes
     tag: str
     attributes: Attributes
+    stored_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Bucket:
         if condition is not None and condition.tag != (None if found is None else found.tag):
             raise ConditionFailedError(f"{key} is another version")
         tag = f"{next(self._serial)}" if self._unique_tags else etag_of(content)
-        self.objects[key] = StoredObject(content, tag, attributes)
+        self.objects[key] = StoredObject(content, tag, attributes, self.clock())
         return self.told(key)
 
     def told(self, key: str) -> ObjectHead:
@@ -149,6 +150,8 @@ class Bucket:
             tag=stored.tag,
             metadata=dict(stored.attributes.metadata),
             crc32c=crc32c_of(stored.content) if self.verifies else None,
+            content_type=stored.attributes.content_type,
+            modified_at=stored.stored_at,
         )
 
     def part_tag(self, content: bytes) -> str:
@@ -157,5 +160,5 @@ class Bucket:
 
 
 def etag_of(content: bytes) -> str:
-    """Return the ETag of *content*."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    """Return the ETag of *content*, with its quotation marks, as S3 tells it."""
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'

@@ -105,6 +105,11 @@ class S3Cloud:
         return self._weed.url
 
     @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self._weed.bucket
+
+    @property
     def settings(self) -> Mapping[str, str]:
         return self._weed.settings
 

@@ -23,6 +23,7 @@ from fileloft_fast.stores.remote.objects import (
     Attributes,
     Condition,
     Limits,
+    ListedObject,
     ObjectHead,
     OpenSession,
     Piece,
@@ -142,11 +143,13 @@ class MemoryObjects:
         self.bucket.sessions.pop(session, None)
         await self._after(call)
 
-    async def get(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+    async def get(
+        self, key: str, start: int, length: int, tag: str = ""
+    ) -> AsyncGenerator[bytes, None]:
         call = Call("get", key)
         await self._before(call)
         stored = self.bucket.objects.get(key)
-        if stored is None:
+        if stored is None or tag not in {"", stored.tag}:
             raise ObjectNotFoundError(f"no such object: {key}")
         wanted = stored.content[start : start + length]
         for at in range(0, len(wanted), _GET_BYTES):
@@ -214,6 +217,17 @@ class MemoryObjects:
         for key in sorted(self.bucket.objects):
             if key.startswith(prefix):
                 yield key
+
+    async def list_objects(
+        self, prefix: str, after: str, page: int
+    ) -> AsyncGenerator[ListedObject, None]:
+        await self._before(Call("list_objects", prefix))
+        keys = [key for key in self.bucket.objects if key.startswith(prefix) and key > after]
+        for number, key in enumerate(sorted(keys, key=str.encode)):
+            if number and not number % page:
+                await self._before(Call("list_objects", prefix))
+            head = self.bucket.told(key)
+            yield ListedObject(key, head.size, head.tag, head.modified_at)
 
     async def list_sessions(self, prefix: str) -> AsyncIterator[OpenSession]:
         await self._before(Call("list_sessions", prefix))

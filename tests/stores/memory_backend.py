@@ -31,6 +31,7 @@ def _open(make: type[Bucket] | partial[Bucket], _: Path) -> Iterator[Backend]:
 
     yield Backend(
         connect=connect,
+        lists_objects=True,
         lists_sessions=not bucket.limits.sequential,
         verifies_parts=False,  # it asserts: a test that sends damaged bytes is wrong there
         signs=False,

@@ -53,7 +53,7 @@ def _open(directory: Path, *, checksum: bool) -> Iterator[Backend]:
             yield objects
 
     with SeaweedFS(directory) as weed:
-        yield Backend(connect=connect, verifies_parts=checksum)
+        yield Backend(connect=connect, lists_objects=True, verifies_parts=checksum)
 
 
 BACKENDS: Final[Mapping[str, Opener]] = {

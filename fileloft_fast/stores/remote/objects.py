@@ -63,13 +63,28 @@ class Receipt(Struct, frozen=True):
 
 
 class ObjectHead(Struct, frozen=True, kw_only=True):
-    """What a store says of an object. ``tag`` names this version in a ``Condition``."""
+    """What a store says of an object. ``tag`` names this version in a ``Condition``.
+
+    ``content_type`` and ``modified_at`` (the store's clock) are what ``head`` of a
+    ``ListedObjects`` says; elsewhere they are empty.
+    """
 
     key: str
     size: int
     tag: str
     metadata: Mapping[str, str] = {}
     crc32c: int | None = None
+    content_type: str = ""
+    modified_at: float = 0.0
+
+
+class ListedObject(Struct, frozen=True):
+    """What a list says of an object; see ``ObjectHead``."""
+
+    key: str
+    size: int
+    tag: str
+    modified_at: float
 
 
 class OpenSession(Struct, frozen=True):
@@ -186,6 +201,22 @@ class Objects(Protocol):
 
     def list_sessions(self, prefix: str) -> AsyncIterator[OpenSession]:
         """Go through open sessions whose key begins with *prefix*; none where none are listed."""
+
+
+class ListedObjects(Objects, Protocol):
+    """A store that others than tus clients look into as well: named storages need more of it."""
+
+    def get(self, key: str, start: int, length: int, tag: str = "") -> AsyncGenerator[bytes, None]:
+        """See ``Objects``. Of the version *tag*, where one is named, or ObjectNotFoundError."""
+
+    def list_objects(
+        self, prefix: str, after: str, page: int
+    ) -> AsyncGenerator[ListedObject, None]:
+        """Go through the objects whose key begins with *prefix* and comes after *after*.
+
+        In the order of the keys' bytes, or in one that the store keeps to. It is asked for *page*
+        of them at a time, or as many as it tells at once.
+        """
 
 
 class Pace(Protocol):

@@ -18,6 +18,7 @@ from fileloft_fast.stores.remote.objects import (
     Attributes,
     Condition,
     Limits,
+    ListedObject,
     ObjectHead,
     OpenSession,
     Pace,
@@ -38,6 +39,7 @@ from fileloft_fast.stores.remote.s3.reading import read_all, read_object
 
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3
+_PAGE: Final = 1000  # no page of a list is longer
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 LIMITS: Final = Limits(
@@ -51,6 +53,7 @@ LIMITS: Final = Limits(
 class S3Objects:
     """See ``Objects``. *endpoint*: empty for AWS; *region*: empty for what AWS's variables say.
 
+    *keys* are an access key and its secret, None for those that botocore finds.
     *checksum*: send the CRC-32C of each part, which the store then verifies. *answer_s* is how
     long it may take nothing of a body, or send nothing of an answer.
     """
@@ -62,6 +65,7 @@ class S3Objects:
         endpoint: str = "",
         region: str = "",
         path_style: bool = False,
+        keys: tuple[str, str] | None = None,
         checksum: bool = True,
         pace: Pace | None = None,
         read: Read = read_range,
@@ -73,7 +77,7 @@ class S3Objects:
         self._read = read
         self._answer_s = answer_s
         self._connection = Connection(
-            endpoint=endpoint, region=region, path_style=path_style, answer_s=answer_s
+            endpoint=endpoint, region=region, path_style=path_style, keys=keys, answer_s=answer_s
         )
 
     @property
@@ -173,9 +177,9 @@ class S3Objects:
         with suppress(SessionLostError, ObjectNotFoundError):  # somebody else has, or completed it
             await self.call("abort_multipart_upload", Key=key, UploadId=session)
 
-    def get(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """Read a range; see ``Objects``."""
-        return read_object(self, key, start, length)
+    def get(self, key: str, start: int, length: int, tag: str = "") -> AsyncGenerator[bytes, None]:
+        """Read a range; see ``ListedObjects``."""
+        return read_object(self, key, start, length, tag)
 
     async def head(self, key: str) -> ObjectHead | None:
         """Look at an object; see ``Objects``."""
@@ -193,6 +197,8 @@ class S3Objects:
             tag=str(answer["ETag"]),
             metadata=answer.get("Metadata", {}),
             crc32c=crc32c_in(answer),
+            content_type=str(answer.get("ContentType", "")),
+            modified_at=answer["LastModified"].timestamp(),
         )
 
     async def put(
@@ -263,6 +269,29 @@ class S3Objects:
         async for page in self._pages("list_objects_v2", Prefix=prefix):
             for found in page.get("Contents", ()):
                 yield str(found["Key"])
+
+    async def list_objects(
+        self, prefix: str, after: str, page: int
+    ) -> AsyncGenerator[ListedObject, None]:
+        """Go through objects; see ``ListedObjects``.
+
+        SeaweedFS has the order of a file system, and leaves out what lies under *after* itself:
+        ``a/b`` after ``a``, but not after ``a/``.
+        """
+        pages = self._pages(
+            "list_objects_v2",
+            Prefix=prefix,
+            StartAfter=after,
+            PaginationConfig={"PageSize": min(page, _PAGE)},
+        )
+        async for told in pages:
+            for found in told.get("Contents", ()):
+                yield ListedObject(
+                    str(found["Key"]),
+                    int(found["Size"]),
+                    str(found["ETag"]),
+                    found["LastModified"].timestamp(),
+                )
 
     async def list_sessions(self, prefix: str) -> AsyncIterator[OpenSession]:
         """Go through open uploads; see ``Objects``. MinIO lists none for a prefix."""

@@ -40,13 +40,22 @@ _LATER: Final = (
 class Connection:
     """One client for the whole process: making one takes a good part of a second.
 
-    Credentials are botocore's chain: environment, profile, web identity, container, instance
-    metadata; they are renewed by it too.
+    Credentials, where no *keys* are given, are botocore's chain: environment, profile, web
+    identity, container, instance metadata; they are renewed by it too.
     """
 
-    def __init__(self, *, endpoint: str, region: str, path_style: bool, answer_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        region: str,
+        path_style: bool,
+        keys: tuple[str, str] | None,
+        answer_s: float,
+    ) -> None:
         self._endpoint = endpoint or None
         self._region = region
+        self._keys = keys
         self._config = _config(path_style=path_style, answer_s=answer_s)
         self._stack = AsyncExitStack()
         self._making = asyncio.Lock()
@@ -74,7 +83,10 @@ class Connection:
     async def _make(self) -> Any:  # noqa: ANN401
         try:
             session = get_session()
-            await _find_credentials(session)
+            if self._keys is None:
+                await _find_credentials(session)
+            else:
+                session.set_credentials(*self._keys)
             client = await self._stack.enter_async_context(
                 session.create_client(
                     "s3",

@@ -27,13 +27,16 @@ class Caller(Protocol):
 
 
 async def read_object(
-    bucket: Caller, key: str, start: int, length: int
+    bucket: Caller, key: str, start: int, length: int, tag: str
 ) -> AsyncGenerator[bytes, None]:
-    """Yield bytes of one version of an object; gives up after a few tries that brought none."""
+    """Yield bytes of one version of an object; gives up after a few tries that brought none.
+
+    *tag* names the version, "" the one that is there.
+    """
+    reader = _Reader(bucket, key, start, length, tag)
     if not length:
-        answer = await bucket.call("get_object", Key=key)  # no range is empty; but is it there?
-        answer["Body"].close()
-    async with aclosing(_Reader(bucket, key, start, length).pieces()) as pieces:
+        await reader.verify_there()
+    async with aclosing(reader.pieces()) as pieces:
         async for piece in pieces:
             yield piece
 
@@ -46,14 +49,19 @@ async def read_all(bucket: Caller, key: str) -> tuple[bytes, str]:
 
 
 class _Reader(RangeReader):
-    def __init__(self, bucket: Caller, key: str, start: int, length: int) -> None:
+    def __init__(self, bucket: Caller, key: str, start: int, length: int, tag: str) -> None:
         super().__init__(key, start, length)
         self._bucket = bucket
-        self._version: dict[str, str] = {}
+        self._version: dict[str, str] = {"IfMatch": tag} if tag else {}
+
+    async def verify_there(self) -> None:
+        """See that the version is there, since no range is empty. Raises ObjectNotFoundError."""
+        answer = await self._ask()
+        answer["Body"].close()
 
     async def answered(self) -> AsyncGenerator[bytes, None]:
         """See ``RangeReader``."""
-        answer = await self._ask()
+        answer = await self._ask(Range=self.rest)
         self._version = {"IfMatch": str(answer["ETag"])}
         with closing(answer["Body"]) as body:
             self.verify(str(answer.get("ContentRange", "")))
@@ -64,10 +72,8 @@ class _Reader(RangeReader):
                     raise RemoteUnavailableError(f"get_object: {self.name} ended early")
                 yield piece
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _ask(self, **asked: str) -> dict[str, Any]:
         try:
-            return await self._bucket.call(
-                "get_object", Key=self.name, Range=self.rest, **self._version
-            )
+            return await self._bucket.call("get_object", Key=self.name, **asked, **self._version)
         except ConditionFailedError as error:
             raise ObjectNotFoundError(f"{self.name} was replaced while it was read") from error
