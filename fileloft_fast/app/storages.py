@@ -14,8 +14,11 @@ from fileloft_fast.app.sharing import DirectoryTakenError, open_host_locks, own
 from fileloft_fast.config import StorageBackend, read_storages, taken_names
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
 from fileloft_fast.errors import ConfigError
+from fileloft_fast.flush.rate import Rate
 from fileloft_fast.storages.api import ROOM, Api, Limits
+from fileloft_fast.storages.bucket_shelf import BucketShelf
 from fileloft_fast.storages.catalogue import Catalogue
+from fileloft_fast.storages.courier import Pacing
 from fileloft_fast.storages.fs_shelf import FsShelf
 from fileloft_fast.storages.janitor import Janitor
 from fileloft_fast.storages.named import NamedStorage, Storages
@@ -23,6 +26,7 @@ from fileloft_fast.storages.public import PublicObjects
 from fileloft_fast.storages.reception import Reception
 from fileloft_fast.storages.ticket_uploads import CAPABILITIES, TicketUploads
 from fileloft_fast.stores import FsStore
+from fileloft_fast.stores.remote.load import load_bucket
 from fileloft_fast.tus.responses import Answers
 from fileloft_fast.uploads import Locks
 from fileloft_fast.uploads.expiry import Expiry
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from fileloft_fast.dataplane import Engine
     from fileloft_fast.http1.site import Answerer
     from fileloft_fast.observe.board import Board
+    from fileloft_fast.storages.entry import Shelf
     from fileloft_fast.tus.rules import TusRules
 
 CATALOGUE: Final = "storages.db"
@@ -96,12 +101,9 @@ class StorageDoors:
         ending.push_async_callback(catalogue.close)
         named: dict[str, NamedStorage] = {}
         for each in declared:
-            if each.backend is not StorageBackend.FS:
-                raise ConfigError(f"FILELOFT_STORAGES: {each.name}: fs alone in this version")
             reception = await self._open_reception(each, patience_s, on_wait)
-            named[each.name] = NamedStorage(
-                each, FsShelf(each.name, reception.store, catalogue), reception, catalogue
-            )
+            shelf = await self._open_shelf(each, reception.store, catalogue, ending)
+            named[each.name] = NamedStorage(each, shelf, reception, catalogue)
         janitors = tuple(
             Janitor(
                 storage,
@@ -111,6 +113,29 @@ class StorageDoors:
             for storage in named.values()
         )
         return NamedStorages(Storages(named), janitors)
+
+    async def _open_shelf(
+        self,
+        storage: StorageSettings,
+        store: FsStore,
+        catalogue: Catalogue,
+        ending: AsyncExitStack,
+    ) -> Shelf:
+        """Open where the objects of *storage* lie; a bucket that does not answer is no error."""
+        if storage.backend is StorageBackend.FS:
+            return FsShelf(storage.name, store, catalogue)
+        settings = self._settings
+        rate = Rate(settings.flush_rate_bytes_per_s)
+        objects = load_bucket(storage, checksum=settings.s3_checksum, pace=rate)
+        await objects.start()
+        ending.push_async_callback(objects.close)
+        pacing = Pacing(
+            part_bytes=settings.part_size_bytes,
+            parts_at_once=settings.flush_concurrency,
+            patience_s=settings.flush_timeout_s,
+            taken=lambda: rate.taken,
+        )
+        return BucketShelf(storage, store, catalogue, objects, pacing)
 
     async def _open_reception(
         self, storage: StorageSettings, patience_s: float, on_wait: Callable[[], None]

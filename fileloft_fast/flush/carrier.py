@@ -18,6 +18,7 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.flush.attributes import ID_NAME, attributes_of
 from fileloft_fast.flush.compress import stored_name
+from fileloft_fast.flush.piece import read_piece
 from fileloft_fast.flush.shipment import (
     Begin,
     Complete,
@@ -34,10 +35,9 @@ from fileloft_fast.flush.unbroken import unbroken
 from fileloft_fast.model import UploadInfo
 from fileloft_fast.observe.log import fields
 from fileloft_fast.stores.fs.failures import store_error
-from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, Piece, Receipt
+from fileloft_fast.stores.remote.objects import ABSENT, Attributes, ObjectHead, Receipt
 
 if TYPE_CHECKING:
-    from fileloft_fast.dataplane import Engine
     from fileloft_fast.flush.ledger import Ledger
     from fileloft_fast.stores import FsStore
     from fileloft_fast.stores.remote.objects import Objects
@@ -91,7 +91,7 @@ class Carrier:
 
     async def _put_whole(self, shipment: Shipment) -> None:
         async with self._source(shipment) as descriptor:
-            piece = await self._piece(descriptor, 0, shipment.ready)
+            piece = await read_piece(self._spool.engine, descriptor, 0, shipment.ready)
             shipment.crc32c = piece.crc32c
             shipment.asked = True
             try:
@@ -126,7 +126,7 @@ class Carrier:
 
     async def _put_part(self, shipment: Shipment, step: PutPart) -> None:
         async with self._source(shipment) as descriptor:
-            piece = await self._piece(descriptor, step.start, step.length)
+            piece = await read_piece(self._spool.engine, descriptor, step.start, step.length)
             try:
                 receipt = await self._objects.put_part(
                     shipment.key, shipment.session, step.number, step.start, piece
@@ -155,7 +155,7 @@ class Carrier:
 
     async def _complete(self, shipment: Shipment, step: Complete) -> None:
         async with self._source(shipment) as descriptor:
-            last = await self._piece(descriptor, step.start, step.length)
+            last = await read_piece(self._spool.engine, descriptor, step.start, step.length)
             crc32c = shipment.crc32c_with(Receipt(0, last.length, "", last.crc32c))
             shipment.crc32c = crc32c
             await self._ledger.completing(shipment, crc32c)
@@ -266,13 +266,6 @@ class Carrier:
         finally:
             await engine.close_file(descriptor, SYNC_NONE)
 
-    async def _piece(self, descriptor: int, start: int, length: int) -> Piece:
-        if not length:
-            return Piece(descriptor, start, 0, 0)
-        return Piece(
-            descriptor, start, length, await _crc32c(self._spool.engine, descriptor, start, length)
-        )
-
     async def _punch(self, shipment: Shipment, descriptor: int, start: int, end: int) -> None:
         """Give the blocks of bytes back that are not needed here any more.
 
@@ -284,15 +277,6 @@ class Carrier:
         except OSError as error:
             log.warning("no hole punched", extra=fields(id=shipment.upload, error=error))
             self._punches = error.errno != errno.EOPNOTSUPP
-
-
-async def _crc32c(engine: Engine, descriptor: int, start: int, length: int) -> int:
-    # To its end: the descriptor is closed after it.
-    try:
-        digest = await unbroken(engine.checksum(descriptor, start, length, "crc32c"))
-    except OSError as error:
-        raise store_error(error) from error
-    return int.from_bytes(digest, "big")
 
 
 def _attributes(shipment: Shipment) -> Attributes:

@@ -54,21 +54,23 @@ class Downloads:
     async def _stream(
         self, upload: UploadId, start: int, length: int, packed: int | None
     ) -> ByteStream:
-        """Open the object, of *packed* bytes where it is compressed.
-
-        What goes wrong at once is told before an answer has begun.
-        """
+        """Open the object, of *packed* bytes where it is compressed."""
         objects, key = self._dock.objects, self._dock.key(upload)
         if packed is None:
             source = objects.get(key, start, length)
         else:
             source = inflated(objects.get(key, 0, packed), start, length)
-        pieces = _opened(source)
         try:
-            await anext(pieces)
+            return await open_stream(length, source)
         except ObjectNotFoundError as error:
             raise UploadNotFoundError("no such upload") from error
-        return ByteStream(length, pieces)
+
+
+async def open_stream(length: int, source: AsyncGenerator[bytes, None]) -> ByteStream:
+    """Return the *length* bytes of *source* once the first are there, or raise what it raises."""
+    pieces = _opened(source)
+    await anext(pieces)
+    return ByteStream(length, pieces)
 
 
 async def _opened(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -17,7 +17,7 @@ from fileloft_fast.errors import (
     WireError,
 )
 from fileloft_fast.model import UploadId
-from fileloft_fast.storages.paths import check_path
+from fileloft_fast.storages.paths import LONGEST_PATH_BYTES, check_path
 from fileloft_fast.tus.effects import Coding
 
 if TYPE_CHECKING:
@@ -55,7 +55,12 @@ class NamedStorage:
 
     def check_path(self, path: str) -> str:
         """Return *path* if an object may be there. Raises InvalidPathError."""
-        return check_path(path, relaxed=self.settings.paths is PathRules.RELAXED)
+        settings = self.settings
+        return check_path(
+            path,
+            relaxed=settings.paths is PathRules.RELAXED,
+            longest=LONGEST_PATH_BYTES - len(settings.prefix.encode()),
+        )
 
     def largest(self, wanted: int = 0) -> int:
         """Return how many bytes an object may have where *wanted* is asked for; 0 is no bound."""

@@ -21,10 +21,10 @@ _RELAXED: Final = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _EXTENSION: Final = re.compile(r"\.[A-Za-z0-9]{1,16}\Z")
 
 
-def check_path(path: str, *, relaxed: bool = False) -> str:
+def check_path(path: str, *, relaxed: bool = False, longest: int = LONGEST_PATH_BYTES) -> str:
     """Return *path*, if an object may be there. Raises InvalidPathError, which says why not."""
-    if not 1 <= len(path) <= LONGEST_PATH_BYTES:
-        raise InvalidPathError(f"a path has 1 to {LONGEST_PATH_BYTES} characters")
+    if not 1 <= len(path) <= longest:
+        raise InvalidPathError(f"a path has 1 to {longest} characters")
     if relaxed:
         if not _RELAXED.fullmatch(path):
             raise InvalidPathError(
@@ -35,6 +35,15 @@ def check_path(path: str, *, relaxed: bool = False) -> str:
     elif not _STRICT.fullmatch(path):
         raise InvalidPathError("a path is letters and digits between single slashes")
     return path
+
+
+def is_path(path: str, *, relaxed: bool) -> bool:
+    """Return whether an object may be at *path*."""
+    try:
+        check_path(path, relaxed=relaxed)
+    except InvalidPathError:
+        return False
+    return True
 
 
 def make_path(folder: str, name: str = "", *, relaxed: bool = False) -> str:

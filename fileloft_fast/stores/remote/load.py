@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-    from fileloft_fast.config import Settings
-    from fileloft_fast.stores.remote.objects import Objects, Pace
+    from fileloft_fast.config import Settings, StorageSettings
+    from fileloft_fast.stores.remote.objects import ListedObjects, Objects, Pace
 
 _PACKAGE: Final = "fileloft_fast.stores.remote"
 _OURS: Final = "fileloft_fast"
@@ -27,16 +27,38 @@ def load_objects(settings: Settings, pace: Pace | None = None) -> Objects:
     Raises ConfigError where the extra is missing or what is set names no store.
     """
     make = _MAKERS[settings.backend]
+    module = _load(settings.backend, f"FILELOFT_BACKEND={settings.backend}")
+    return make(module, settings, pace)
+
+
+def load_bucket(storage: StorageSettings, *, checksum: bool, pace: Pace) -> ListedObjects:
+    """Return the bucket of a named storage, as ``load_objects`` does; *checksum*: parts have one.
+
+    Raises ConfigError.
+    """
+    module = _load("s3", f"the storage {storage.name}")
+    keys = (storage.access_key, storage.secret_key)
+    objects: ListedObjects = module.S3Objects(
+        bucket=storage.bucket,
+        endpoint=storage.endpoint,
+        region=storage.region,
+        path_style=storage.path_style,
+        keys=keys if any(keys) else None,
+        checksum=checksum,
+        pace=pace,
+    )
+    return objects
+
+
+def _load(backend: str, named: str) -> ModuleType:
+    """Import a driver, or say how to install what it needs, and who wants it."""
     try:
-        module = import_module(f"{_PACKAGE}.{settings.backend}")
+        return import_module(f"{_PACKAGE}.{backend}")
     except ImportError as missing:
         if (missing.name or "").partition(".")[0] == _OURS:
             raise
-        extra = f"pip install 'fileloft-fast[{settings.backend}]'"
-        raise ConfigError(
-            f"FILELOFT_BACKEND={settings.backend} needs an extra: {extra}"
-        ) from missing
-    return make(module, settings, pace)
+        extra = f"pip install 'fileloft-fast[{backend}]'"
+        raise ConfigError(f"{named} needs an extra: {extra}") from missing
 
 
 def _s3(module: ModuleType, settings: Settings, pace: Pace | None) -> Objects:
