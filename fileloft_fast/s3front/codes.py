@@ -135,6 +135,12 @@ class MalformedPOSTRequestError(S3Error):
     code = "MalformedPOSTRequest"
 
 
+class MalformedTrailerError(S3Error):
+    """The trailer of the body is not well-formed, or not the one that was announced."""
+
+    code = "MalformedTrailerError"
+
+
 class MalformedXMLError(S3Error):
     """The XML is not well-formed, or is not the document that is wanted here."""
 

@@ -51,7 +51,8 @@ ROOMS = (
 )
 LOWER_ROOMS = ("database", "config", "observe", "model", "errors", "__main__")
 SANS_IO_MODULES = (
-    *("canonical", "claim", "codes", "documents", "policy", "reading", "signature", "target"),
+    *("canonical", "checksums", "chunks", "claim", "codes", "documents", "policy", "reading"),
+    *("signature", "target"),
 )
 
 
