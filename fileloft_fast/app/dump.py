@@ -44,7 +44,7 @@ class Dump:
                 requests=len(self._site.running),
                 connections=len(self._site.connections),
                 tasks=len(asyncio.all_tasks()),
-                held=len(storage.locks.queues),
+                held=sum(1 for _ in storage.holds()),
                 draining=self._site.draining,
             ),
         )
@@ -56,11 +56,7 @@ class Dump:
                 **flusher.queues(),
             )
             log.info("dump of the flusher", extra=said)
-        claims = {
-            hold.body: (hold, queue[0])
-            for queue in tuple(storage.locks.queues.values())
-            for hold in queue
-        }
+        claims = {hold.body: (hold, queue[0]) for queue in storage.holds() for hold in queue}
         for body in tuple(self._site.running):
             await self._write_request(body, *claims.get(body, (None, None)))
 

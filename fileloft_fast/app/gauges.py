@@ -74,7 +74,6 @@ class Gauges:
         self._count_departures()
         self._set("tusd_connections_open", len(self._site.connections))
         self._set("fileloft_requests_running", len(self._site.running))
-        self._set("fileloft_uploads_held", len(self._storage.locks.queues))
         self._set("fileloft_draining", self._site.draining)
         self._set("fileloft_workers", 1)
         if self._storage.flusher is not None:
@@ -90,8 +89,9 @@ class Gauges:
         now = time.monotonic()
         spent_s, self._looked_at = now - self._looked_at, now
         moved: dict[Body | None, int] = {}
-        transfers = 0
-        async for queue in unhurried(self._storage.locks.queues.values()):
+        held = transfers = 0
+        async for queue in unhurried(self._storage.holds()):
+            held += 1
             holder = queue[0] if queue else None
             if holder is not None and holder.transfer is not None:
                 moved[holder.body] = holder.transfer.moved
@@ -104,6 +104,7 @@ class Gauges:
             request.counted += came
             self._board.cells[self._received] += came
             request.rate = came / spent_s if spent_s else 0.0
+        self._set("fileloft_uploads_held", held)
         self._set("fileloft_transfers_running", transfers)
 
     def _count_departures(self) -> None:

@@ -11,19 +11,25 @@ if TYPE_CHECKING:
     from fileloft_fast.http1.body import RequestBody
     from fileloft_fast.model import UploadId, UploadInfo
     from fileloft_fast.observe.request import Request
+    from fileloft_fast.stores import AnyStore
     from fileloft_fast.uploads.locks import Hold
 
 
 async def info_of(storage: Storage, upload: str) -> UploadInfo | None:
     """Return what is known here of *upload*; no object store is asked for it."""
     known: UploadId = upload  # type: ignore[assignment] # of a hold, or checked by its pattern
-    if storage.flusher is not None:
-        shipment = storage.flusher.shipments.get(known)
-        return None if shipment is None else shipment.info
-    try:
-        return (await storage.store.load(known)).info  # type: ignore[no-any-return]
-    except FileloftError:
-        return None
+    receptions = () if storage.named is None else storage.named.receptions
+    stores: list[AnyStore] = [reception.store for reception in receptions]
+    if storage.flusher is None:
+        stores.insert(0, storage.store)
+    elif known in storage.flusher.shipments:
+        return storage.flusher.shipments[known].info
+    for store in stores:
+        try:
+            return (await store.load(known)).info  # type: ignore[no-any-return]
+        except FileloftError:
+            continue
+    return None
 
 
 def received_by(body: RequestBody, hold: Hold | None) -> int:

@@ -160,7 +160,7 @@ class Status:
     async def _uploads(self, spent_s: float) -> tuple[list[Running], int]:
         """Return the slowest ones, and how many are left out."""
         claims: dict[Body | None, Hold] = {}
-        async for queue in unhurried(self._storage.locks.queues.values()):
+        async for queue in unhurried(self._storage.holds()):
             claims.update((hold.body, hold) for hold in queue)
         before, self._before = self._before, {}
         found: list[tuple[float, float, int, RequestBody]] = []

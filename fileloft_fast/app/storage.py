@@ -32,12 +32,15 @@ from fileloft_fast.uploads.expiry import Expiry
 from fileloft_fast.uploads.leases import Leases, ObjectLeases, load_redis
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from fileloft_fast.app.storages import NamedStorages
     from fileloft_fast.config import Settings
     from fileloft_fast.flush.flusher import Flusher
     from fileloft_fast.hooks.hooks import Hooks
     from fileloft_fast.model import UploadId, UploadInfo
     from fileloft_fast.stores.remote import Objects
+    from fileloft_fast.uploads.locks import Hold
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,12 @@ class Storage(Struct, frozen=True):
     """Tells which uploads are here, where other workers have others."""
     named: NamedStorages | None = None
     """Objects at paths, where there are any."""
+
+    def holds(self) -> Iterator[deque[Hold]]:
+        """Yield who works on each upload, then who waits for it; those of named storages too."""
+        yield from tuple(self.locks.queues.values())
+        for reception in () if self.named is None else self.named.receptions:
+            yield from tuple(reception.locks.queues.values())
 
 
 @asynccontextmanager

@@ -52,6 +52,11 @@ class NamedStorages(Struct, frozen=True):
     storages: Storages
     janitors: tuple[Janitor, ...]
 
+    @property
+    def receptions(self) -> tuple[Reception, ...]:
+        """Where bytes arrive."""
+        return tuple(each.reception for each in self.storages.by_name.values())
+
     async def clean(self) -> None:
         """Clean all of them until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -60,8 +65,8 @@ class NamedStorages(Struct, frozen=True):
 
     def drain(self, error: Exception) -> None:
         """End whoever waits for an upload."""
-        for storage in self.storages.by_name.values():
-            storage.reception.locks.drain(error)
+        for reception in self.receptions:
+            reception.locks.drain(error)
 
 
 def declared_storages(settings: Settings) -> tuple[StorageSettings, ...]:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from fileloft_fast.app.status import MOST_UPLOADS
 from fileloft_fast.pages.events import MOST_LISTENERS
 from tests.deadline import eventually
 from tests.endpoint import Endpoint, metadata
 from tests.pages.listening import EVENTS, KEY, asked, listening, request
 from tests.pages.test_serving import POLICY, look
+from tests.storages.app_server import KEY as APP_KEY
+from tests.storages.app_server import AppServer
 from tests.tokens import JWT_SECRET, shared
 from tests.wire import Wire, render_request
 from tests.workers.upgradable import Upgradable
@@ -97,6 +100,36 @@ def test_a_listener_is_told_of_uploads_that_run(watched: Endpoint) -> None:
         told = listener.snapshot(lambda said: not said["uploads"])
     with listening(watched.server.address):
         pass
+
+
+def test_only_the_slowest_are_told_of(watched: Endpoint) -> None:
+    with ExitStack() as stack:
+        paths = [watched.create(10) for _ in range(MOST_UPLOADS + 2)]
+        for number, upload in enumerate(paths):
+            stack.enter_context(uploading(watched, upload, 10, b"12" if number % 2 else b""))
+        listener = stack.enter_context(listening(watched.server.address))
+        told = listener.snapshot(lambda said: said["more"] == 2)
+        assert len(told["uploads"]) == MOST_UPLOADS
+        rates = [each["rate"] for each in told["uploads"]]
+        assert rates == sorted(rates)
+
+
+def test_what_comes_to_a_named_storage_is_told_of_while_it_comes(fleet: Fleet) -> None:
+    storages = {"STORAGES": "public=?public=1", "STORAGE_KEYS": APP_KEY}
+    with fleet.start(STATUS_KEY=KEY, METRICS_BIND="127.0.0.1:0", **storages) as server:
+        description = AppServer(server, APP_KEY).ticket("a/path")
+        target = description["url"].partition("//")[2].partition("/")[2]
+        with listening(server.address) as listener, Wire(server.address) as wire:
+            length = {"Content-Length": str(1000 * KIB), "Tus-Resumable": None}
+            wire.send(render_request("PUT", f"/{target}", length) + bytes(700 * KIB))
+            told = listener.snapshot(
+                lambda said: said["uploads"] and said["uploads"][0]["offset"] == 700 * KIB
+            )
+            assert told["uploads"][0]["length"] == 1000 * KIB
+            assert "path" not in told["uploads"][0]["id"]
+            assert description["url"].rpartition("=")[2] not in str(told)
+            told = listener.snapshot(lambda said: said["totals"]["received"] >= 700 * KIB)
+            assert told["held"] == 1
 
 
 def test_rates_are_of_the_last_second(watched: Endpoint) -> None:

@@ -38,6 +38,7 @@ async function run(key) {
   say("waiting", "Connecting …");
   for (let tries = 0; !mine.signal.aborted; tries += 1) {
     let wait = 0;
+    let busy = false;
     try {
       await listen(EVENTS, key, mine.signal, () => say("live", "Connected"), (name, data) => {
         tries = 0;
@@ -47,9 +48,10 @@ async function run(key) {
       if (mine.signal.aborted) return;
       if (error instanceof Refused && refuse(error)) return;
       wait = error.wait ?? 0;
+      busy = error instanceof Refused;
     }
     if (mine.signal.aborted) return;
-    say("waiting", "Connection lost; trying again …");
+    say("waiting", busy ? "The server is busy; trying again …" : "Connection lost; trying again …");
     const pause = Math.max(wait, PAUSES_S[Math.min(tries, PAUSES_S.length - 1)]);
     await new Promise((resume) => setTimeout(resume, pause * 1000 * (0.8 + Math.random() * 0.4)));
   }
@@ -102,6 +104,7 @@ function hear(name, data) {
     }
     points = points.filter((point) => point[0] > data.at - WINDOW_S);
     $("shown").hidden = false;
+    say("live", "Connected");
     show(data);
     age();
   }
@@ -115,6 +118,7 @@ function age() {
   $("shown").classList.toggle("old", old);
   $("old").hidden = !old;
   if (old) {
+    if (document.body.dataset.state === "live") say("waiting", "Nothing new comes from the server.");
     $("old").textContent = `These figures are ${duration(since)} old.`;
     plot(); // time goes on without them
   }
