@@ -31,31 +31,39 @@ def open_host_locks(settings: Settings, board: Board) -> HostLocks | None:
     """Return the locks by which processes of this host share the data directory.
 
     None where one process has it alone: as the spool of an object store, with the locks of
-    replicas, and on a file system that has no such locks or that other hosts may have too, unless
-    several workers are asked for. Raises ConfigError.
+    replicas, and where ``host_locks`` returns None. Raises ConfigError.
     """
     if settings.remote or settings.lock is not LockMode.LOCAL:
         return None
-    network = network_file_system(settings.data_dir)
+    return host_locks(settings, settings.data_dir, board)
+
+
+def host_locks(settings: Settings, directory: str, board: Board) -> HostLocks | None:
+    """Return the locks by which processes of this host share *directory*.
+
+    None on a file system that has no such locks or that other hosts may have too, unless several
+    workers are asked for. Raises ConfigError.
+    """
+    network = network_file_system(directory)
     if network:
         log.warning(
-            "data directory on a network file system: one host only may work in it",
-            extra=fields(kind=network),
+            "directory on a network file system: one host only may work in it",
+            extra=fields(kind=network, directory=directory),
         )
         if settings.workers == 1:
             return None
     try:
-        files = LockFiles(settings.data_dir)
+        files = LockFiles(directory)
         try:
-            return HostLocks(settings.lock_timeout_s, files, Post(settings.data_dir), board)
+            return HostLocks(settings.lock_timeout_s, files, Post(directory), board)
         except BaseException:
             files.close()
             raise
     except (NoHostLocksError, OSError) as error:
         if settings.workers > 1:
             raise ConfigError(
-                "FILELOFT_WORKERS: the file system of FILELOFT_DATA_DIR has no locks between"
-                f" processes: {error}"
+                f"FILELOFT_WORKERS: the file system of {directory} has no locks between processes:"
+                f" {error}"
             ) from error
         log.warning("no locks between processes here", extra=fields(error=error))
         return None

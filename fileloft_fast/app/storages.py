@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from fileloft_fast.app.sharing import DirectoryTakenError, open_host_locks, own
+from fileloft_fast.app.sharing import DirectoryTakenError, host_locks, own
 from fileloft_fast.config import StorageBackend, read_storages, taken_names
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.flush.rate import Rate
 from fileloft_fast.storages.api import ROOM, Api, Limits
+from fileloft_fast.storages.belonging import claim
 from fileloft_fast.storages.bucket_shelf import BucketShelf
 from fileloft_fast.storages.catalogue import Catalogue
 from fileloft_fast.storages.courier import Pacing
@@ -71,14 +72,18 @@ class NamedStorages(Struct, frozen=True):
 
 def declared_storages(settings: Settings) -> tuple[StorageSettings, ...]:
     """Return all storages of *settings*, those of the file included. Blocks. Raises ConfigError."""
-    if settings.storages_file is None:
-        return settings.storages
-    filed = read_storages(settings.storages_file)
-    twice = {each.name for each in filed} & {each.name for each in settings.storages}
-    taken = taken_names([each.name for each in filed], settings.base_path)
-    for name in sorted((*twice, *taken)):
-        raise ConfigError(f"FILELOFT_STORAGES_FILE: {name} is taken")
-    return (*settings.storages, *filed)
+    declared = settings.storages
+    if settings.storages_file is not None:
+        filed = read_storages(settings.storages_file)
+        twice = {each.name for each in filed} & {each.name for each in declared}
+        taken = taken_names([each.name for each in filed], settings.base_path)
+        for name in sorted((*twice, *taken)):
+            raise ConfigError(f"FILELOFT_STORAGES_FILE: {name} is taken")
+        declared = (*declared, *filed)
+    for each in declared:
+        if each.folder and Path(each.folder).resolve() == Path(settings.data_dir).resolve():
+            raise ConfigError(f"FILELOFT_STORAGES: {each.name}: {each.folder} is FILELOFT_DATA_DIR")
+    return declared
 
 
 class StorageDoors:
@@ -106,7 +111,7 @@ class StorageDoors:
         ending.push_async_callback(catalogue.close)
         named: dict[str, NamedStorage] = {}
         for each in declared:
-            reception = await self._open_reception(each, patience_s, on_wait)
+            reception = await self._open_reception(each, catalogue, patience_s, on_wait)
             shelf = await self._open_shelf(each, reception.store, catalogue, ending)
             named[each.name] = NamedStorage(each, shelf, reception, catalogue)
         janitors = tuple(
@@ -143,7 +148,11 @@ class StorageDoors:
         return BucketShelf(storage, store, catalogue, objects, pacing)
 
     async def _open_reception(
-        self, storage: StorageSettings, patience_s: float, on_wait: Callable[[], None]
+        self,
+        storage: StorageSettings,
+        catalogue: Catalogue,
+        patience_s: float,
+        on_wait: Callable[[], None],
     ) -> Reception:
         settings = self._settings
         folder = storage.folder or str(Path(settings.data_dir, _FOLDERS, storage.name))
@@ -161,7 +170,7 @@ class StorageDoors:
             raise ConfigError(f"FILELOFT_STORAGES: {storage.name}: {error}") from error
         self._folders.callback(store.close)
         # The locks of one host: another one has no part in a folder.
-        shared = open_host_locks(replace(settings, data_dir=folder, backend="fs"), self._board)
+        shared = host_locks(settings, folder, self._board)
         if shared is not None:
             self._folders.callback(shared.close)
         try:
@@ -170,6 +179,7 @@ class StorageDoors:
             raise DirectoryTakenError(
                 f"FILELOFT_STORAGES: {storage.name}: another server works in {folder}"
             ) from error
+        await claim(catalogue, storage.name, folder)
         intake = Intake(
             store=store,
             algorithms={name: digest_size(name) for name in ALGORITHMS},

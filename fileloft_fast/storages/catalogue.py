@@ -6,6 +6,7 @@ alone, so that publishing, replacing and verifying are one transaction each.
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ import msgspec
 from fileloft_fast.database import Database
 from fileloft_fast.errors import (
     CatalogueError,
+    ConfigError,
     ObjectExistsError,
     QuotaError,
     TicketSpentError,
@@ -43,6 +45,10 @@ CREATE TABLE IF NOT EXISTS wishes (
     done INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS wishes_nonce ON wishes (nonce);
+-- Which folder is whose; see ``belonging``.
+CREATE TABLE IF NOT EXISTS folders (
+    storage TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, token TEXT NOT NULL
+) WITHOUT ROWID;
 -- Uploads that nothing shows any more and that are to be deleted.
 CREATE TABLE IF NOT EXISTS rubbish (
     storage TEXT NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (storage, blob)
@@ -143,6 +149,13 @@ class Catalogue:
     async def forgotten(self, storage: str, *blobs: UploadId) -> None:
         """Know nothing more of uploads that are deleted."""
         await self._writing.run(lambda c: _forget(c, storage, blobs))
+
+    async def token(self, storage: str, folder: Path) -> str:
+        """Return the name that *folder* has here; it may have been moved.
+
+        Raises ConfigError where it is another storage's.
+        """
+        return await self._writing.run(lambda c: _token(c, storage, str(folder)))
 
     def forget(self, storage: str, *blobs: UploadId) -> None:
         """Know nothing more of uploads that are deleted; soon."""
@@ -324,6 +337,20 @@ def _forget(c: sqlite3.Connection, storage: str, blobs: tuple[UploadId, ...]) ->
         "DELETE FROM rubbish WHERE storage = ? AND blob = ?", [(storage, blob) for blob in blobs]
     )
     c.executemany("DELETE FROM wishes WHERE blob = ?", [(blob,) for blob in blobs])
+
+
+def _token(c: sqlite3.Connection, storage: str, folder: str) -> str:
+    other = c.execute(
+        "SELECT storage FROM folders WHERE folder = ? AND storage <> ?", (folder, storage)
+    ).fetchone()
+    if other is not None:
+        raise ConfigError(f"FILELOFT_STORAGES: {storage}: {folder} has the objects of {other[0]}")
+    c.execute(
+        "INSERT INTO folders VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET folder = excluded.folder",
+        (storage, folder, secrets.token_hex(16)),
+    )
+    (token,) = c.execute("SELECT token FROM folders WHERE storage = ?", (storage,)).fetchone()
+    return str(token)
 
 
 def _prune(c: sqlite3.Connection, now: float) -> None:
