@@ -12,13 +12,6 @@ from fileloft_fast.storage.calls import Call, Calls
 from fileloft_fast.storage.failures import StorageError
 from fileloft_fast.storage.load import load_wire
 from fileloft_fast.storage.patience import Patience
-from fileloft_fast.storages.description import (
-    DEFAULT_EXPIRES_IN_S,
-    DEFAULT_MAX_SIZE,
-    Kind,
-    Method,
-    UploadDescription,
-)
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,6 +19,7 @@ if TYPE_CHECKING:
     from fileloft_fast.storage.bodies import AsyncData
     from fileloft_fast.storage.values import StoredObject
     from fileloft_fast.storage.wire import AsyncIncoming, AsyncWire
+    from fileloft_fast.storages.description import Kind, Method, UploadDescription
 
 Value = TypeVar("Value")
 
@@ -77,8 +71,8 @@ class AsyncStorage:
         self,
         path: str,
         *,
-        max_size: int = DEFAULT_MAX_SIZE,
-        expires_in: int = DEFAULT_EXPIRES_IN_S,
+        max_size: int | None = None,
+        expires_in: int | None = None,
         overwrite: bool = True,
         content_type: str | None = None,
         kind: Kind = "binary",

@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 Value_co = TypeVar("Value_co", covariant=True)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TOKEN: Final = re.compile(r"[!-~]+")  # what a header field can carry
+_KEY: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # what a header field can carry
 _PAGE: Final = Decoder(Page)
 _OBJECT: Final = Decoder(StoredObject)
 _JSON: Final = {"Content-Type": "application/json"}
@@ -64,8 +64,8 @@ class Calls:
             raise ValueError("the URL of a storage server begins with http:// or https://")
         if not _NAME.fullmatch(storage):
             raise ValueError(f"{storage!r} is no name of a storage")
-        if not _TOKEN.fullmatch(key):
-            raise ValueError("a key has no spaces, and no letters beyond ASCII")
+        if not _KEY.fullmatch(key):
+            raise ValueError("a key is of ASCII that can be printed")
         self._base = f"{url.rstrip('/')}/v1"
         self._storage = storage
         self._key = {"Authorization": f"Bearer {key}"}
@@ -74,8 +74,8 @@ class Calls:
         self,
         path: str,
         *,
-        max_size: int,
-        expires_in: int,
+        max_size: int | None,
+        expires_in: int | None,
         overwrite: bool,
         content_type: str | None,
         kind: Kind,
@@ -83,18 +83,19 @@ class Calls:
         file_name: str | None,
     ) -> Call[UploadDescription]:
         """Ask for a description; a ticket that nobody gets hurts nobody, so it may be repeated."""
-        wanted: dict[str, Any] = {
-            "path": check_path(path, relaxed=True),
+        said = {
             "max_size": max_size,
             "expires_in": expires_in,
+            "content_type": content_type,
+            "file_name": file_name,
+        }
+        wanted = {
+            "path": check_path(path, relaxed=True),
             "overwrite": overwrite,
             "type": kind,
             "method": method,
+            **{name: value for name, value in said.items() if value is not None},
         }
-        if content_type is not None:
-            wanted["content_type"] = content_type
-        if file_name is not None:
-            wanted["file_name"] = file_name
         return self._post("tickets", wanted, lambda reply: _decoded(parse_description, reply))
 
     def verify(self, path: str) -> Call[bool]:

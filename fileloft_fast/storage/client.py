@@ -12,13 +12,6 @@ from fileloft_fast.storage.calls import Call, Calls
 from fileloft_fast.storage.failures import StorageError
 from fileloft_fast.storage.load import load_wire
 from fileloft_fast.storage.patience import Patience
-from fileloft_fast.storages.description import (
-    DEFAULT_EXPIRES_IN_S,
-    DEFAULT_MAX_SIZE,
-    Kind,
-    Method,
-    UploadDescription,
-)
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,6 +19,7 @@ if TYPE_CHECKING:
     from fileloft_fast.storage.bodies import Data
     from fileloft_fast.storage.values import StoredObject
     from fileloft_fast.storage.wire import Incoming, Wire
+    from fileloft_fast.storages.description import Kind, Method, UploadDescription
 
 Value = TypeVar("Value")
 
@@ -84,8 +78,8 @@ class Storage:
         self,
         path: str,
         *,
-        max_size: int = DEFAULT_MAX_SIZE,
-        expires_in: int = DEFAULT_EXPIRES_IN_S,
+        max_size: int | None = None,
+        expires_in: int | None = None,
         overwrite: bool = True,
         content_type: str | None = None,
         kind: Kind = "binary",
@@ -94,10 +88,11 @@ class Storage:
     ) -> UploadDescription:
         """Return what a client needs to bring one file to *path* by itself, once.
 
-        It may have *max_size* bytes and must be there within *expires_in* seconds. Nobody sees it
-        before ``verify``. Where *overwrite* is False, a file that is there by then stays.
-        *content_type* is what it is served as, else what the client says. Of *kind* ``multipart``
-        it comes as a form; *method* is about ``binary``. *file_name* is for the client alone.
+        It may have *max_size* bytes and must be there within *expires_in* seconds, as the server is
+        set where they are None. Nobody sees it before ``verify``. Where *overwrite* is False, a
+        file that is there by then stays. *content_type* is what it is served as, else what the
+        client says. Of *kind* ``multipart`` it comes as a form; *method* is about ``binary``.
+        *file_name* is for the client alone.
         """
         return self._do(
             self._calls.create_ticket(
@@ -116,7 +111,9 @@ class Storage:
         """Keep what a client brought to *path* by a ticket, and show it; True once.
 
         False where nothing came, or not all of it, or where it was verified before. What is not
-        verified when its ticket expires is deleted.
+        verified when its ticket has expired is deleted. It is not asked again where the answer was
+        lost (``UnavailableError.perhaps_done``): ``exists`` says then what became of it.
+        Raises ObjectExistsError where it was not to overwrite, and another came first.
         """
         return self._do(self._calls.verify(path))
 

@@ -35,8 +35,9 @@ def issue_ticket(  # noqa: PLR0913 - the limits of a ticket, each by its name
 ) -> UploadDescription:
     """Return the description that ``Storage.create_ticket`` asks for, made here.
 
-    *secret* is a key of FILELOFT_STORAGE_KEYS, *url* where clients reach the server. Whether the
-    storage exists, takes such a path and is that large shows only when the client comes.
+    *secret* is a key of FILELOFT_STORAGE_KEYS, *url* where clients reach the server. *max_size* 0
+    is as much as the storage takes. Whether there is such a storage, and it takes such a path,
+    shows only when the client comes.
     Raises ValueError, InvalidPathError or InvalidTicketError for what no server would accept.
     """
     ticket = Ticket(

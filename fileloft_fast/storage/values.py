@@ -8,7 +8,8 @@ from msgspec import Struct
 class StoredObject(Struct, frozen=True, kw_only=True):
     """An object that a storage has.
 
-    ``etag`` changes where the bytes do; ``modified_at`` is in seconds since 1970.
+    ``etag`` changes where the bytes do; ``modified_at`` is in seconds since 1970. ``content_type``
+    is empty in lists of a bucket, since none of S3 tells it.
     """
 
     path: str

@@ -71,10 +71,10 @@ class _Driven:
 
 
 @contextmanager
-def open_side(side: str, url: str, key: str = KEY, storage: str = "public") -> Iterator[Storage]:
+def open_side(side: str, url: str, key: str, **named: Any) -> Iterator[Storage]:
     """Lend a client of *side* for the server at *url*."""
     client: Any = (
-        Storage(url, key, storage) if side == "sync" else Driven(AsyncStorage(url, key, storage))
+        Storage(url, key, **named) if side == "sync" else Driven(AsyncStorage(url, key, **named))
     )
     try:
         yield cast("Storage", client)
