@@ -64,6 +64,13 @@ def storage_server(
         yield server
 
 
+@pytest.fixture(scope="session")
+def folder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server with the storages of ``OPTIONS`` in folders, where the kind says nothing."""
+    with Server(tmp_path_factory.mktemp("data"), folder_settings()) as server:
+        yield server
+
+
 @pytest.fixture
 def app(storage_server: Server) -> AppServer:
     """Return an app server that uses storages of either kind."""
