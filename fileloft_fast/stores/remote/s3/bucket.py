@@ -33,6 +33,7 @@ from fileloft_fast.stores.remote.s3.fields import (
     condition_fields,
     crc32c_in,
     crc32c_of,
+    modified_at_in,
 )
 from fileloft_fast.stores.remote.s3.joining import join
 from fileloft_fast.stores.remote.s3.reading import read_all, read_object
@@ -198,7 +199,7 @@ class S3Objects:
             metadata=answer.get("Metadata", {}),
             crc32c=crc32c_in(answer),
             content_type=str(answer.get("ContentType", "")),
-            modified_at=answer["LastModified"].timestamp(),
+            modified_at=modified_at_in(answer),
         )
 
     async def put(
@@ -290,7 +291,7 @@ class S3Objects:
                     str(found["Key"]),
                     int(found["Size"]),
                     str(found["ETag"]),
-                    found["LastModified"].timestamp(),
+                    modified_at_in(found),
                 )
 
     async def list_sessions(self, prefix: str) -> AsyncIterator[OpenSession]:

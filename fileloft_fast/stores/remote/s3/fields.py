@@ -45,6 +45,12 @@ def crc32c_in(answer: Mapping[str, Any]) -> int | None:
     return None if "-" in value else int.from_bytes(base64.b64decode(value), "big")
 
 
+def modified_at_in(answer: Mapping[str, Any]) -> float:
+    """Return when an object was last modified, 0 where it is not told."""
+    told = answer.get("LastModified")
+    return 0.0 if told is None else float(told.timestamp())
+
+
 def crc32c_of(content: bytes) -> int:
     """Return the CRC-32C of *content*."""
     return int.from_bytes(digest_of("crc32c", content), "big")
