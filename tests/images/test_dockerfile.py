@@ -126,8 +126,8 @@ def test_the_volume_and_the_port_are_those_of_the_settings(backend: str) -> None
 def test_the_extras_that_are_installed_exist_and_none_is_left_out() -> None:
     found = [re.findall(r"\.whl\)\[([a-z0-9,]+)\]", step.text) for step in steps("RUN")]
     installed = {extra for step in found for extras in step for extra in extras.split(",")}
-    # who measures plots; a server does not
-    assert installed == set(PROJECT["optional-dependencies"]) - {"bench"}
+    # who measures plots, an app server asks; a server does neither
+    assert installed == set(PROJECT["optional-dependencies"]) - {"bench", "client"}
 
 
 def test_an_image_says_what_it_is() -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fileloft_fast.storages.ticket import Ticket, sign_ticket
-from tests.endpoint import Endpoint
 from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
 
@@ -383,32 +382,3 @@ def test_json_of_a_description_is_what_a_file_uploader_reads(app: AppServer) -> 
     assert sorted(description) == ["field", "file-name", "request-fields", "type", "url"]
     assert description["request-fields"] == {}
     assert json.loads(json.dumps(description)) == description
-
-
-def test_a_folder_is_of_one_storage_and_of_one_catalogue(tmp_path: Path) -> None:
-    """Whoever took its objects for rubbish would delete them."""
-    media, data = tmp_path / "media", tmp_path / "data"
-
-    def settings(*storages: str) -> dict[str, str]:
-        return {"FILELOFT_STORAGES": ",".join(storages), "FILELOFT_STORAGE_KEYS": KEY}
-
-    with Server(data, settings(f"media={media}")) as server:
-        assert AppServer(server).store("a", b"kept", "media").status == 200
-    before = sorted(path.name for path in media.iterdir())
-    uploads = tmp_path / "uploads"
-    with Server(uploads) as server:
-        assert Endpoint(server).create(5)
-    moved = tmp_path / "moved"
-    for place, wanted, why in (
-        (data, (f"other={media}",), "has the objects of media"),
-        (data, (f"media={media}", f"other={media}"), "has the objects of media"),
-        (tmp_path / "second", (f"media={media}",), "belongs to another catalogue"),
-        (data, (f"more={uploads}",), "has uploads that are no objects"),
-        (data, (f"more={data}/../data",), "is FILELOFT_DATA_DIR"),
-    ):
-        with pytest.raises(AssertionError, match=why):
-            Server(place, settings(*wanted))
-        assert sorted(path.name for path in media.iterdir()) == before
-    media.rename(moved)
-    with Server(data, settings(f"media={moved}")) as server:
-        assert AppServer(server).retrieve("a", "media") == b"kept"
