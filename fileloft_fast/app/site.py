@@ -92,7 +92,7 @@ def _rooms(
         rooms[pages.ROOM] = Desk(pages.people_operations(settings.base_path), service.failed)
     if storage.named is not None:
         storages = import_module("fileloft_fast.app.storages")
-        rooms.update(storages.storage_rooms(settings, storage.named, rules))
+        rooms.update(storages.storage_rooms(settings, storage.named, rules, service))
     return rooms
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -191,19 +193,36 @@ class StorageDoors:
 
 
 def storage_rooms(
-    settings: Settings, named: NamedStorages, rules: TusRules
-) -> Mapping[str, Answerer]:
-    """Return who answers for *named*, by first segment; *rules* are those of the uploads."""
+    settings: Settings, named: NamedStorages, rules: TusRules, others: Answerer
+) -> dict[str, Answerer]:
+    """Return who answers for *named*, by first segment; *rules* are those of the uploads.
+
+    *others* answers what is for nobody else.
+    """
     answers = Answers(rules)
     uploads = {
         name: _ticket_uploads(settings, storage, rules)
         for name, storage in named.storages.by_name.items()
     }
     keys = settings.storage_keys
-    public = PublicObjects(named.storages, keys, uploads, answers)
+    public: Answerer = PublicObjects(named.storages, keys, uploads, answers)
     limits = Limits(settings.ticket_ttl_s, settings.ticket_max_size_bytes)
     api = Api(named.storages, keys, uploads, answers, rules, limits)
-    return {**dict.fromkeys(named.storages.by_name, public), ROOM: api}
+    rooms: dict[str, Answerer] = {}
+    if settings.s3_front_access_key:
+        front = import_module("fileloft_fast.s3front.front")
+        secrets = {settings.s3_front_access_key: settings.s3_front_secret_key}
+        service = front.S3Service(named.storages, secrets, answers, _hosts(settings, named))
+        public = front.S3Front(service, public)
+        rooms[""] = front.S3Front(service, others)  # the list of buckets, and those there are not
+    return {**rooms, **dict.fromkeys(named.storages.by_name, public), ROOM: api}
+
+
+def _hosts(settings: Settings, named: NamedStorages) -> list[str]:
+    """Return the names by which clients may know this server, as they would sign them."""
+    published = [storage.settings.public_host for storage in named.storages.by_name.values()]
+    urls = {settings.base_url or "", *published}
+    return sorted(urlsplit(url).netloc for url in urls if url)
 
 
 def _ticket_uploads(settings: Settings, storage: NamedStorage, rules: TusRules) -> TicketUploads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,24 @@ from fileloft_fast.config.values import maybe, parse_positive_count, parse_size
 
 _TAKEN: Final = frozenset({"ui"})  # "v1" and others that are too short are no names anyway
 _OPERATIONS: Final = frozenset({"metrics", "healthz", "readyz"})
+
+# What stands in the credential of a signature, between other things.
+_ACCESS_KEY: Final = re.compile(r"(?:[A-Za-z0-9._@+=-]{3,128})?")
+_SECRET_KEY: Final = re.compile(r"(?:[!-~]{8,256})?")
+
+
+def parse_access_key(text: str) -> str:
+    """Return the access key of the S3 front; raises ValueError."""
+    if not _ACCESS_KEY.fullmatch(text):
+        raise ValueError("must be 3 to 128 letters, digits and . _ @ + = -")
+    return text
+
+
+def parse_secret_key(text: str) -> str:
+    """Return the secret key of the S3 front; raises ValueError, which does not tell it."""
+    if not _SECRET_KEY.fullmatch(text):
+        raise ValueError("must be 8 to 256 printable characters without spaces")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +69,20 @@ class Storing(Observing):
         parse_size,
         "largest object in bytes of a ticket that names no other size; 0 is what the storage takes",
     )
+    s3_front_access_key: str = setting(
+        "FILELOFT_S3_FRONT_ACCESS_KEY",
+        "",
+        parse_access_key,
+        "access key of S3 clients, who may use every storage as a bucket; with the secret key it"
+        " opens the S3 front",
+    )
+    s3_front_secret_key: str = setting(
+        "FILELOFT_S3_FRONT_SECRET_KEY",
+        "",
+        parse_secret_key,
+        "their secret key, 8 characters or more",
+        secret=True,
+    )
 
 
 def storing_contradictions(settings: Storing, base_path: str) -> Iterator[str]:
@@ -61,6 +94,10 @@ def storing_contradictions(settings: Storing, base_path: str) -> Iterator[str]:
         yield "FILELOFT_STORAGE_KEYS: set FILELOFT_STORAGES or FILELOFT_STORAGES_FILE too"
     if wanted and base_path.split("/")[1] in {"", "v1"}:
         yield "FILELOFT_BASE_PATH: with storages, neither / nor below /v1/, where their API is"
+    if bool(settings.s3_front_access_key) != bool(settings.s3_front_secret_key):
+        yield "FILELOFT_S3_FRONT_ACCESS_KEY: goes together with FILELOFT_S3_FRONT_SECRET_KEY"
+    elif settings.s3_front_access_key and not wanted:
+        yield "FILELOFT_S3_FRONT_ACCESS_KEY: set FILELOFT_STORAGES or FILELOFT_STORAGES_FILE too"
     for name in taken_names([each.name for each in settings.storages], base_path):
         yield f"FILELOFT_STORAGES: {name} is another path of this server"
 

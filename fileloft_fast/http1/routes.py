@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 class Routes:
     """An ``Answerer`` before others; put there only where there is another room than the uploads.
 
-    *uploads* has what is below *base_path*, and every path whose first segment no room has; it also
-    answers for what could not be read. ``rooms`` are by first segment, "" for the path ``/``.
+    *uploads* has what is below *base_path*, and answers for what could not be read. ``rooms`` are
+    by first segment; the one named "" has ``/`` and what no other room has, *uploads* without it.
     """
 
     def __init__(self, base_path: str, uploads: Answerer, rooms: Mapping[str, Answerer]) -> None:
         self.rooms = rooms
         self._base_path = base_path
         self._uploads = uploads
+        self._others = rooms.get("", uploads)
 
     def answer(self, head: RequestHead, body: Body) -> Awaitable[Response]:
         """Serve one request; see ``Answerer``."""
         path = head.path
         if path.startswith(self._base_path):
             return self._uploads.answer(head, body)
-        room = self.rooms.get(first_segment(path), self._uploads)
+        room = self.rooms.get(first_segment(path), self._others)
         return room.answer(head, body)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:

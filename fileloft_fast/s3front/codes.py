@@ -271,6 +271,11 @@ class SlowDownError(S3Error):
 S3_ERRORS: Final[tuple[tuple[type[FileloftError], type[S3Error]], ...]] = (
     (errors.UploadNotFoundError, NoSuchUploadError),
     (errors.UploadGoneError, NoSuchUploadError),
+    (errors.NoSuchStorageError, NoSuchBucketError),
+    (errors.NoSuchObjectError, NoSuchKeyError),
+    (errors.ObjectExistsError, PreconditionFailedError),
+    (errors.PreconditionFailedError, PreconditionFailedError),
+    (errors.InvalidPathError, InvalidArgumentError),
     (errors.UploadLockedError, OperationAbortedError),
     (errors.TooLargeError, EntityTooLargeError),
     (errors.RangeNotSatisfiableError, InvalidRangeError),

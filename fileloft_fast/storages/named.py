@@ -77,6 +77,7 @@ class NamedStorage:
         pieces: AsyncGenerator[bytes, None] | None = None,
         form: FormFile | None = None,
         check: Check | None = None,
+        algorithm: str | None = None,
     ) -> Entry:
         """Receive a whole object and settle it; see ``Reception.receive`` and ``settle``.
 
@@ -92,6 +93,7 @@ class NamedStorage:
             pieces=pieces,
             form=form,
             check=check,
+            algorithm=algorithm,
         )
         return await self.settle(wish, info)
 

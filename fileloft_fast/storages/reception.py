@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from fileloft_fast.dataplane import SYNC_NONE
+from fileloft_fast.dataplane import SYNC_NONE, digest_of
 from fileloft_fast.errors import StorageFullError, TooLargeError
 from fileloft_fast.model import Offset, UploadId, UploadInfo
 from fileloft_fast.tus.effects import Coding, Create
@@ -22,10 +23,37 @@ if TYPE_CHECKING:
     from fileloft_fast.stores import Appender, FsAppender, FsStore
     from fileloft_fast.uploads.locks import Hold, Locks
 
-Check = Callable[["Appender"], Awaitable[None]]
+
+class Received(Protocol):
+    """What has come of a body; an ``Appender`` is one."""
+
+    @property
+    def received(self) -> int:
+        """How many bytes."""
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """Return their digest."""
+
+
+Check = Callable[[Received], Awaitable[None]]
 """Looks at what has come before it is acknowledged; what it raises throws everything away."""
 
 _Pour = Callable[["FsAppender", "Hold"], Awaitable[None]]
+
+
+class AtHand(Struct, frozen=True):
+    """A whole body in memory."""
+
+    data: bytes
+
+    @property
+    def received(self) -> int:
+        """See ``Received``."""
+        return len(self.data)
+
+    async def checksum(self, algorithm: str) -> bytes:
+        """See ``Received``."""
+        return digest_of(algorithm, self.data)
 
 
 class Reception:
@@ -53,25 +81,27 @@ class Reception:
         pieces: AsyncGenerator[bytes, None] | None = None,
         form: FormFile | None = None,
         check: Check | None = None,
+        algorithm: str | None = None,
     ) -> UploadInfo:
         """Return a complete upload for *path* with what *body* brings.
 
         It is as durable as ``FILELOFT_SYNC`` promises. *size* is the number of its bytes, None
         where only the body's end tells. *pieces* are the bytes where those of the body have to be
-        decoded first, and *form* has them where the body is a form. However this ends but well,
-        nothing is left.
+        decoded first, and *form* has them where the body is a form. The digest in *algorithm* is
+        computed on the way and free for *check*. However this ends but well, nothing is left.
         Raises WireError, StoreError.
         """
         await self.check_space()
         check_size(size, max_size)
         info = draft(path, size)
-        if check is None:
-            data = _maybe_at_hand(body, size, coding, pieces, form)
-            if data is not None:
-                check_size(len(data), max_size)
-                info = replace(info, offset=Offset(len(data)), length=len(data))
-                await self.store.create(info, data)
-                return info
+        data = _maybe_at_hand(body, size, coding, pieces, form)
+        if data is not None:
+            check_size(len(data), max_size)
+            if check is not None:
+                await check(AtHand(data))
+            info = replace(info, offset=Offset(len(data)), length=len(data))
+            await self.store.create(info, data)
+            return info
         wanted = Create(length=size, has_body=True, size=size, coding=coding)
         room = max_size or None if size is None else size
 
@@ -86,15 +116,20 @@ class Reception:
         async with self.locks.hold(info.id, body) as hold:
             await self.store.create(info, b"")
             try:
-                return await self._fill(info, hold, pour, check)
+                return await self._fill(info, hold, pour, check, algorithm)
             except BaseException:
                 await self.store.remove(info.id)
                 raise
 
     async def _fill(
-        self, info: UploadInfo, hold: Hold, pour: _Pour, check: Check | None
+        self,
+        info: UploadInfo,
+        hold: Hold,
+        pour: _Pour,
+        check: Check | None,
+        algorithm: str | None,
     ) -> UploadInfo:
-        appender = await self.store.open(await self.store.load(info.id))
+        appender = await self.store.open(await self.store.load(info.id), algorithm=algorithm)
         hold.appender = appender
         try:
             await pour(appender, hold)

@@ -24,23 +24,30 @@ async def shown(storage: NamedStorage, path: str, head: RequestHead, fields: Fie
     entry = await storage.look(path)
     if entry is None:
         raise NoSuchObjectError("no such object")
+    return await sent(storage, entry, head, describe(entry), fields)
+
+
+async def sent(
+    storage: NamedStorage, entry: Entry, head: RequestHead, described: Fields, fields: Fields
+) -> Response:
+    """Answer GET or HEAD with *entry*, of which *described* says what it is; see ``shown``."""
     selection = download.choose(
         head,
         size=entry.size,
         etag=f'"{entry.etag}"',
         modified_at=int(entry.modified_at),
-        described=_described(entry),
+        described=described,
     )
-    if selection.length == 0:
-        return Response(selection.status, selection.headers, common=fields)
-    if head.method == "HEAD":
+    if head.method == "HEAD" and selection.status != 304:
         length = ("Content-Length", str(selection.length))
         return Response(selection.status, (*selection.headers, length), common=fields)
+    if selection.length == 0:
+        return Response(selection.status, selection.headers, common=fields)
     part = await storage.read(entry, selection.start, selection.length)
     return Response(selection.status, selection.headers, part, common=fields)
 
 
-def _described(entry: Entry) -> Fields:
+def describe(entry: Entry) -> Fields:
     """Return the fields that say what the bytes are.
 
     A page or a drawing with scripts in it, brought by whomever, must not act in our origin's name.

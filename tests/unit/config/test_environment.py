@@ -33,6 +33,7 @@ WRONG = {
     "FILELOFT_CORS_EXPOSE_HEADERS": "a:b",
     "FILELOFT_HOOKS_FORWARD_HEADERS": "a b",
     "FILELOFT_S3_BUCKET": "a b",
+    "FILELOFT_S3_FRONT_ACCESS_KEY": "a b",
     "FILELOFT_S3_PREFIX": "../up",
     "FILELOFT_S3_ENDPOINT": "minio:9000",
     "FILELOFT_S3_REGION": "eu central",

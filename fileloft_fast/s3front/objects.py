@@ -1,0 +1,132 @@
+"""Operations on objects: put, get, head and delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fileloft_fast.errors import NoSuchObjectError, PreconditionFailedError
+from fileloft_fast.model import Response
+from fileloft_fast.s3front.asked import check_key
+from fileloft_fast.s3front.codes import InvalidArgumentError, NotImplementedS3Error
+from fileloft_fast.s3front.incoming import Incoming
+from fileloft_fast.storages.entry import Wish
+from fileloft_fast.storages.showing import describe, sent
+from fileloft_fast.tus.headers import maybe_date
+
+if TYPE_CHECKING:
+    from fileloft_fast.s3front.asked import Asked
+    from fileloft_fast.storages.entry import Entry
+    from fileloft_fast.storages.named import NamedStorage, Storages
+
+Fields = tuple[tuple[str, str], ...]
+
+_META: Final = "x-amz-meta-"
+_MOST_META_BYTES: Final = 2048
+_LONGEST_TYPE: Final = 255
+_OVERRIDES: Final = {
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+    "response-content-language": "Content-Language",
+    "response-content-type": "Content-Type",
+    "response-expires": "Expires",
+}
+
+
+class Objects:
+    """Answers for the objects of *storages*."""
+
+    def __init__(self, storages: Storages) -> None:
+        self._storages = storages
+
+    async def get(self, asked: Asked) -> Response:
+        """Answer GetObject and HeadObject."""
+        storage = self._storages.named(asked.bucket)
+        entry = await storage.look(check_key(storage, asked.key))
+        if entry is None:
+            raise NoSuchObjectError("no such object")
+        _check_conditions(asked, entry)
+        return await sent(storage, entry, asked.head, _described(asked, entry), ())
+
+    async def put(self, asked: Asked) -> Response:
+        """Answer PutObject: what is there with the answer is there for good."""
+        storage = self._storages.named(asked.bucket)
+        wish = wish_of(asked, storage)
+        incoming = Incoming(asked)
+        entry = await storage.put(
+            wish,
+            asked.body,
+            incoming.size,
+            pieces=incoming.pieces,
+            check=incoming.check,
+            algorithm=incoming.algorithm,
+        )
+        return Response(200, (("ETag", f'"{entry.etag}"'), *incoming.fields))
+
+    async def delete(self, asked: Asked) -> Response:
+        """Answer DeleteObject: it is gone, whether or not it was there."""
+        storage = self._storages.named(asked.bucket)
+        await storage.delete(check_key(storage, asked.key))
+        return Response(204)
+
+
+def wish_of(asked: Asked, storage: NamedStorage) -> Wish:
+    """Return the object that the head of *asked* describes. Raises S3Error, InvalidPathError."""
+    headers = asked.head.headers
+    absent = headers.get("if-none-match", "")
+    if absent not in {"", "*"} or "if-match" in headers:
+        raise NotImplementedS3Error("Of conditions, only If-None-Match: * is implemented here.")
+    kind = headers.get("content-type", "")
+    if len(kind) > _LONGEST_TYPE or not _is_plain(kind):
+        raise InvalidArgumentError("The content type is none.", ArgumentName="Content-Type")
+    return Wish(
+        path=check_key(storage, asked.key),
+        max_size=storage.largest(),
+        overwrite=not absent,
+        content_type=kind,
+        metadata=_metadata(asked),
+    )
+
+
+def _metadata(asked: Asked) -> Fields:
+    found = [
+        (name.removeprefix(_META), value)
+        for name, value in asked.head.headers.items()
+        if name.startswith(_META)
+    ]
+    if sum(len(name) + len(value) for name, value in found) > _MOST_META_BYTES:
+        raise InvalidArgumentError(f"Metadata may have {_MOST_META_BYTES} bytes in all.")
+    if not all(map(_is_plain, (value for _, value in found))):
+        raise InvalidArgumentError("Metadata are printable ASCII.")
+    return tuple(found)
+
+
+def _check_conditions(asked: Asked, entry: Entry) -> None:
+    """Raise PreconditionFailedError (RFC 9110, section 13.2.2: the first two steps)."""
+    headers = asked.head.headers
+    wanted = headers.get("if-match")
+    if wanted is not None:
+        tags = {tag.strip().strip('"') for tag in wanted.split(",")}
+        if tags.isdisjoint({entry.etag, "*"}):
+            raise PreconditionFailedError("the object is another one by now")
+        return
+    until = maybe_date(headers.get("if-unmodified-since", ""))
+    if until is not None and int(entry.modified_at) > until:
+        raise PreconditionFailedError("the object was modified since")
+
+
+def _described(asked: Asked, entry: Entry) -> Fields:
+    """Return what tells of *entry*, with what the client wants to be told instead."""
+    fields = dict(describe(entry))
+    for parameter, name in _OVERRIDES.items():
+        value = asked.value(parameter)
+        if not _is_plain(value):
+            raise InvalidArgumentError(f"{parameter} is no value.", ArgumentName=parameter)
+        if value:
+            fields[name] = value
+    metadata = ((f"X-Amz-Meta-{name}", value) for name, value in entry.metadata)
+    return (*fields.items(), *metadata)
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and (value.isprintable() or not value)
