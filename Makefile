@@ -28,7 +28,7 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 
 test: $(VENV)/.test         ## every test, real clients included
 	@.ci/system-packages test "$(PYTHON)"
-	tests/clients/prepare && tests/stores/prepare && benchmarks/compare/prepare
+	tests/clients/prepare && tests/stores/prepare && tests/pages/prepare && benchmarks/compare/prepare
 	pytest
 
 test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each image started; wants root

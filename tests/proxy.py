@@ -139,7 +139,7 @@ class Proxy:
             writers.append(to_server)
             self._writers.update(writers)
             end = await self._pass_both(fate, (from_client, to_server), (from_server, to_client))
-        except (ConnectionError, asyncio.CancelledError):
+        except (OSError, asyncio.CancelledError):
             end = End.RESET  # no server, the other side's reset, or the end of the test
         for writer in writers:
             if end is End.RESET:

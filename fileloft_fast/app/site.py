@@ -89,7 +89,8 @@ def _rooms(
     rooms: dict[str, Answerer] = {}
     if settings.enable_ui:
         pages = import_module("fileloft_fast.pages")
-        rooms[pages.ROOM] = Desk(pages.people_operations(settings.base_path), service.failed)
+        served = pages.people_operations(settings.base_path, downloads=settings.enable_download)
+        rooms[pages.ROOM] = Desk(served, service.failed)
     if storage.named is not None:
         storages = import_module("fileloft_fast.app.storages")
         rooms.update(storages.storage_rooms(settings, storage.named, rules, service))
