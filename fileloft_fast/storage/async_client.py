@@ -144,7 +144,7 @@ class AsyncStorage:
         )
 
     async def delete(self, path: str) -> bool:
-        """Remove the object at *path*; False where there is none (any more)."""
+        """Remove the object at *path*, also one that waits to be verified; False where none is."""
         return await self._do(self._calls.delete(path))
 
     async def list(

@@ -60,8 +60,7 @@ class Calls:
     """The calls of one storage. Raises ValueError for what can be no URL, key or name."""
 
     def __init__(self, url: str, key: str, storage: str) -> None:
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-            raise ValueError("the URL of a storage server begins with http:// or https://")
+        _check_url(url)
         if not _NAME.fullmatch(storage):
             raise ValueError(f"{storage!r} is no name of a storage")
         if not _KEY.fullmatch(key):
@@ -201,6 +200,15 @@ class Calls:
             read=read,
             repeatable=not once,
         )
+
+
+def _check_url(url: str) -> None:
+    """Raise ValueError for what can be no server's; a name in it would go before the key."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("the URL of a storage server is http:// or https:// and its host")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("the URL of a storage server has no name, no query and no fragment")
 
 
 def described(path: str, reply: Reply) -> StoredObject:

@@ -160,7 +160,7 @@ class Storage:
         )
 
     def delete(self, path: str) -> bool:
-        """Remove the object at *path*; False where there is none (any more)."""
+        """Remove the object at *path*, also one that waits to be verified; False where none is."""
         return self._do(self._calls.delete(path))
 
     def list(self, prefix: str = "", *, page_size: int | None = None) -> Iterator[StoredObject]:

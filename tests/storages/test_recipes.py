@@ -40,7 +40,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_an_app_server_and_its_client_are_two_shells(folder_server: Server, tmp_path: Path) -> None:
-    _, script = blocks("bash")
+    (script,) = (block for block in blocks("bash") if "/v1/tickets" in block)
     assert "http://127.0.0.1:8080" in script
     ended = subprocess.run(
         [

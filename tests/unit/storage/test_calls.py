@@ -164,9 +164,15 @@ def test_what_is_no_path_reaches_no_server(name: str, path: str) -> None:
         ABOUT[name](path)
 
 
-@pytest.mark.parametrize("url", ["", "up.example", "ftp://up.example", "https:///files"])
-def test_an_address_is_of_http(url: str) -> None:
-    with pytest.raises(ValueError, match="http"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "up.example", "ftp://up.example", "https:///files", "https://up.example:x",
+        "https://me:secret@up.example", "https://up.example?a=b", "https://up.example#a",
+    ],
+)  # fmt: skip
+def test_an_address_is_of_http_and_of_nothing_else(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|Port"):
         Calls(url, KEY, "public")
 
 
