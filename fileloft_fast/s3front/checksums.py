@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from binascii import a2b_base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fileloft_fast.dataplane import Digest, digest_size
+from fileloft_fast.dataplane import digest_size
 from fileloft_fast.s3front.claim import PAYLOAD_FIELD, STREAMING_PAYLOADS, UNSIGNED_PAYLOAD
 from fileloft_fast.s3front.codes import (
     BadDigestError,
@@ -94,23 +94,3 @@ def _decoded(text: str, algorithm: str, malformed: type[S3Error]) -> bytes:
     if len(digest) != digest_size(algorithm):
         raise malformed(f"A checksum is not base64 of a digest of {algorithm}.")
     return digest
-
-
-class BodyCheck:
-    """Calculates what is expected while a body comes; each algorithm once."""
-
-    __slots__ = ("_digests", "_expected")
-
-    def __init__(self, expected: Iterable[Expected]) -> None:
-        self._expected = tuple(expected)
-        self._digests = {row.algorithm: Digest(row.algorithm) for row in self._expected}
-
-    def update(self, data: bytes) -> None:
-        """Add *data*: content, without the framing of aws-chunked."""
-        for digest in self._digests.values():
-            digest.update(data)
-
-    def verify(self, trailers: Mapping[str, str]) -> None:
-        """Raise S3Error unless all of the content was what the client says."""
-        for row in self._expected:
-            row.check(self._digests[row.algorithm].digest(), trailers)

@@ -276,6 +276,7 @@ S3_ERRORS: Final[tuple[tuple[type[FileloftError], type[S3Error]], ...]] = (
     (errors.ObjectExistsError, PreconditionFailedError),
     (errors.PreconditionFailedError, PreconditionFailedError),
     (errors.InvalidPathError, InvalidArgumentError),
+    (errors.FormError, MalformedPOSTRequestError),
     (errors.UploadLockedError, OperationAbortedError),
     (errors.TooLargeError, EntityTooLargeError),
     (errors.RangeNotSatisfiableError, InvalidRangeError),

@@ -22,6 +22,7 @@ from fileloft_fast.s3front.asked import Asked, Operation, operation_of
 from fileloft_fast.s3front.buckets import Buckets
 from fileloft_fast.s3front.codes import AccessDeniedError, InvalidRequestError, s3_error
 from fileloft_fast.s3front.documents import CONTENT_TYPE, render_error
+from fileloft_fast.s3front.forms import Forms, is_post_form
 from fileloft_fast.s3front.objects import Objects
 from fileloft_fast.s3front.signature import carries_signature, verify
 from fileloft_fast.s3front.target import parse_path
@@ -60,6 +61,7 @@ class S3Service:
         self._secrets = secrets
         self._answers = answers
         self._hosts = hosts
+        self._forms = Forms(storages, secrets)
         owner = next(iter(secrets))
         buckets, objects = Buckets(storages, owner), Objects(storages)
         self._calls: dict[Operation, _Call] = {
@@ -89,7 +91,9 @@ class S3Service:
         """Return whether *head* is of an S3 client: signed, or meant to be."""
         if head.method == "OPTIONS":
             return False
-        return carries_signature(head) or _VERSION_2 in head.query or self._is_unsigned_s3(head)
+        if carries_signature(head) or is_post_form(head):
+            return True
+        return _VERSION_2 in head.query or self._is_unsigned_s3(head)
 
     def _is_unsigned_s3(self, head: RequestHead) -> bool:
         if not any(name in head.headers for name in _UNSIGNED_S3) or token_of(head):
@@ -101,6 +105,8 @@ class S3Service:
         if _VERSION_2 in head.query:
             raise InvalidRequestError("Signature V4 is needed (boto3: signature_version='s3v4').")
         if not carries_signature(head):
+            if is_post_form(head):
+                return await self._forms.post(head, body)
             raise AccessDeniedError
         signed = verify(head, self._secrets, time.time(), self._hosts)
         bucket, key = parse_path(head.path)

@@ -89,16 +89,19 @@ def wish_of(asked: Asked, storage: NamedStorage) -> Wish:
 
 
 def _metadata(asked: Asked) -> Fields:
-    found = [
-        (name.removeprefix(_META), value)
-        for name, value in asked.head.headers.items()
-        if name.startswith(_META)
-    ]
+    headers = asked.head.headers
+    return check_metadata(
+        tuple((n.removeprefix(_META), v) for n, v in headers.items() if n.startswith(_META))
+    )
+
+
+def check_metadata(found: Fields) -> Fields:
+    """Return *found* if it can be kept with an object and sent as header fields."""
     if sum(len(name) + len(value) for name, value in found) > _MOST_META_BYTES:
         raise InvalidArgumentError(f"Metadata may have {_MOST_META_BYTES} bytes in all.")
     if not all(map(_is_plain, (value for _, value in found))):
         raise InvalidArgumentError("Metadata are printable ASCII.")
-    return tuple(found)
+    return found
 
 
 def _check_conditions(asked: Asked, entry: Entry) -> None:

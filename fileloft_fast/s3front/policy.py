@@ -31,6 +31,7 @@ from fileloft_fast.s3front.signature import MAX_SKEW_S, is_signature, signing_ke
 _REQUIRED: Final = ("key", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 # What a form may have without a condition; the file itself is no field here.
 _FREE: Final = frozenset({"x-amz-signature", "policy"})
+_META: Final = "x-amz-meta-"
 _STATUSES: Final = {"200": 200, "201": 201}
 _LARGEST: Final = 2**63 - 1
 # Serverpod writes milliseconds that are always 0, the RustFS package microseconds.
@@ -43,6 +44,7 @@ _is_expiration: Final = re.compile(
 class FormUpload:
     """What the upload of a signed form is bound to; ``status`` is that of its answer.
 
+    ``metadata`` are the fields that begin with ``x-amz-meta-``, named by what comes after that.
     ``acl`` has no meaning here, whatever a form says: a storage is public, or it is not.
     """
 
@@ -51,6 +53,7 @@ class FormUpload:
     smallest: int
     largest: int
     content_type: str
+    metadata: tuple[tuple[str, str], ...]
     status: int
 
     def check_size(self, size: int) -> None:
@@ -111,6 +114,11 @@ def verify_form(
         policy.smallest,
         policy.largest,
         form.get("content-type", ""),
+        tuple(
+            (name.removeprefix(_META), value)
+            for name, value in form.items()
+            if name.startswith(_META)
+        ),
         _STATUSES.get(form.get("success_action_status", ""), 204),
     )
 

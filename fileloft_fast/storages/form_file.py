@@ -29,8 +29,9 @@ class FormFile:
     """
 
     def __init__(self, body: Body, content_type: str) -> None:
-        self.fields: list[Field] = []
-        """Those that have been read; all of them once the file has come."""
+        self.fields: tuple[Field, ...] = ()
+        """Those before the file; S3 ignores others, so do we, however the network cuts them."""
+        self._before: list[Field] = []
         self._body = body
         self._reader = FormReader(parse_boundary(content_type))
         self._start: FileStart | None = None
@@ -125,16 +126,20 @@ class FormFile:
             case bytes():
                 self._pieces.append(event)
             case Field():
-                self.fields.append(event)
+                self._before.append(event)
             case FileStart():
-                if self._start is not None:
-                    raise FormError("the form has more than one file")
-                self._start = event
+                self._on_start(event)
             case End.FILE:
                 self._ended = True
             case End.FORM:
                 if self._start is None:
                     raise FormError("the form has no file")
+
+    def _on_start(self, start: FileStart) -> None:
+        if self._start is not None:
+            raise FormError("the form has more than one file")
+        self._start = start
+        self.fields = tuple(self._before)
 
     def _taken(self) -> bytes:
         pieces = self._pieces

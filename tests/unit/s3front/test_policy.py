@@ -100,6 +100,7 @@ def refused(fields: dict[str, str], code: str, **how: Any) -> None:
 def test_the_example_of_the_documentation_is_verified() -> None:
     sent = accepted(EXAMPLE, "sigv4examplebucket", file_name="C:\\pictures\\me.jpg")
     assert (sent.key, sent.content_type, sent.status) == ("user/user1/me.jpg", "image/jpeg", 204)
+    assert sent.metadata == (("uuid", "14365123651274"), ("tag", ""))
 
 
 def test_the_example_is_for_its_own_bucket_and_its_own_time() -> None:
