@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.wire import Wire, render_request
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from tests.wire import Answer
@@ -88,9 +89,11 @@ class Listener:
 
 
 @contextmanager
-def listening(address: tuple[str, int], key: str = KEY) -> Iterator[Listener]:
+def listening(
+    address: tuple[str, int], key: str = KEY, tls: ssl.SSLContext | None = None
+) -> Iterator[Listener]:
     """Listen to the events; what was before has been read."""
-    with Wire(address, 20.0) as wire:
+    with Wire(address, 20.0, tls) as wire:
         wire.send(request(key))
         answer = wire._read_head()
         assert answer.status == 200, answer

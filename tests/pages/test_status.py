@@ -233,7 +233,7 @@ def test_workers_tell_of_all_of_them_and_of_their_own_uploads(fleet: Fleet) -> N
         with uploading(tus, upload, 100, b"abc"), ExitStack() as stack:
             stack.enter_context(listening(server.address))
             told = {}
-            for _ in range(20):  # until one of them answers that has it
+            for _ in range(MOST_LISTENERS - 1):  # until one of them answers that has it
                 listener = stack.enter_context(listening(server.address))
                 said = listener.snapshot(lambda said: said["workers"] == 2 and said["held"] == 1)
                 told[said["process"]] = [each["id"] for each in said["uploads"]]
