@@ -7,7 +7,7 @@ import { duration, percent, size } from "./words.js";
 const KEY = "fileloft-status-key"; // in the session's storage: gone with the tab
 const EVENTS = "status/events";
 const OLD_S = 5;
-const PAUSES_S = [0.5, 1, 2, 4, 8, 15];
+const PAUSES_S = [0.5, 1, 2, 3, 5];
 const REASONS = {
   draining: "The server is stopping",
   disk_low: "The disk is nearly full",
