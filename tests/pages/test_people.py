@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from playwright.sync_api import expect
@@ -20,11 +20,15 @@ from tests.proxy import UNHARMED, Break, End, Proxy
 from tests.tokens import GRANT_SECRET
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
     from tests.conftest import Fleet
     from tests.endpoint import Endpoint
     from tests.pages.watched import Watched
 
 MIB: Final = 1024 * 1024
+AGAIN: Final = {"waiting": "Try now", "failed": "Try again"}
+"""What the button is called that goes on from a state."""
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +298,44 @@ def test_bytes_are_hashed_right_however_they_come(ui: Endpoint, watched: Watched
     )
     contents = [bytes((i * 7 + size) % 256 for i in range(size)) for size in sizes]
     assert hashes == [hashlib.sha256(each).hexdigest() for each in contents for _ in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "words"),
+    [
+        (503, "waiting", "The server cannot take it now (503). Next try in 30"),
+        (429, "waiting", "The server asks for a pause. Next try in 30"),
+        (423, "waiting", "The upload is in use elsewhere. Next try in 30"),
+        (507, "failed", "The server has no room left."),
+        (413, "failed", "The file is larger than the server takes."),
+        (403, "failed", "The server refuses: not you"),
+        (415, "failed", "The server refuses: not you"),
+        (409, "done", "Uploaded"),
+        (410, "done", "Uploaded"),
+        (460, "done", "Uploaded"),
+    ],
+)
+def test_a_refusal_is_told_and_gone_on_from_as_it_wants(
+    ui: Endpoint, watched: Watched, status: int, state: str, words: str
+) -> None:
+    file = watched.sample(f"refused-{status}.bin", 70_000)
+    watched.allow(f"{status}")
+    page = watched.open(ui.server.address)
+    refusal = {"status": status, "headers": {"Retry-After": "30"}, "body": "not you"}
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PATCH" and refusals:
+            route.fulfill(**refusals.pop())
+        else:
+            route.continue_()
+
+    refusals: list[dict[str, Any]] = [refusal]
+    page.route("**/files/*", refuse)
+    choose(page, file)
+    expect(wait_for(page, file, state)).to_contain_text(words)
+    if state in AGAIN:
+        page.get_by_role("button", name=f"{AGAIN[state]} {file.name}").click()
+    assert_done(page, file)
+    assert file.sha256 in {
+        hashlib.sha256(ui.stored(upload)).hexdigest() for upload in uploads_of(ui, file)
+    }

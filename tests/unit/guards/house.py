@@ -11,7 +11,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[3]
 LARGEST_FILE: Final = 400
 SOURCES: Final = ("fileloft_fast", "ext", "tests", "benchmarks", "docs", "setup.py")
-ENDINGS: Final = {".py", ".pyx", ".pxd", ".pyi"}
+ENDINGS: Final = {".py", ".pyx", ".pxd", ".pyi", ".js", ".mjs"}
 EMPTY_NAMES: Final = {"utils", "util", "helpers", "helper", "common", "manager", "impl", "misc"}
 PAGES: Final = ("docs", "deploy", "README.md", "CHANGELOG.md", "Dockerfile")
 NO_TEXTS: Final = {".py", ".pyc", ".png"}  # nor are pictures read
@@ -34,7 +34,8 @@ def source_files(root: Path) -> list[Path]:
     for name in SOURCES:
         top = root / name
         found += [top] if top.is_file() else top.rglob("*")
-    return sorted(path for path in found if path.suffix in ENDINGS and path.is_file())
+    ours = (path for path in found if "node_modules" not in path.parts)
+    return sorted(path for path in ours if path.suffix in ENDINGS and path.is_file())
 
 
 def oversized_files(root: Path) -> list[str]:

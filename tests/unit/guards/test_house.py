@@ -32,7 +32,15 @@ def test_a_file_that_is_too_long_is_seen(tmp_path: Path) -> None:
     (tmp_path / "ext" / "short.pyx").write_text("x\n" * LARGEST_FILE)
     (tmp_path / "ext" / "long.pyx").write_text("x\n" * (LARGEST_FILE + 1))
     (tmp_path / "setup.py").write_text("x\n" * 1000)
-    assert oversized_files(tmp_path) == [f"ext/long.pyx: {LARGEST_FILE + 1}", "setup.py: 1000"]
+    scripts = tmp_path / "tests" / "js"
+    (scripts / "node_modules").mkdir(parents=True)
+    (scripts / "long.js").write_text("x\n" * 1000)
+    (scripts / "node_modules" / "of_others.js").write_text("x\n" * 1000)
+    assert oversized_files(tmp_path) == [
+        f"ext/long.pyx: {LARGEST_FILE + 1}",
+        "setup.py: 1000",
+        "tests/js/long.js: 1000",
+    ]
 
 
 def test_every_name_says_something() -> None:
