@@ -326,6 +326,8 @@ def _serving_contradictions(settings: Settings) -> Iterator[str]:
         yield f"FILELOFT_BASE_PATH: {settings.base_path.rstrip('/')} is what operators ask"
     if settings.enable_expiration and settings.expiration_ttl_s == 0:
         yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with FILELOFT_ENABLE_EXPIRATION"
+    if (settings.storages or settings.storages_file) and settings.expiration_ttl_s == 0:
+        yield "FILELOFT_EXPIRATION_TTL: must be at least 1 with storages"
 
 
 def _page_contradictions(settings: Settings) -> Iterator[str]:

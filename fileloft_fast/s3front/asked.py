@@ -34,6 +34,11 @@ class Operation(Enum):
     GET_OBJECT = auto()
     PUT_OBJECT = auto()
     DELETE_OBJECT = auto()
+    BEGIN_UPLOAD = auto()
+    PUT_PART = auto()
+    LIST_PARTS = auto()
+    COMPLETE_UPLOAD = auto()
+    ABORT_UPLOAD = auto()
 
 
 class _Place(Enum):
@@ -47,11 +52,17 @@ _OPERATIONS: Final[Mapping[tuple[_Place, str, str], Operation]] = {
     (_Place.BUCKET, "HEAD", ""): Operation.HEAD_BUCKET,
     (_Place.BUCKET, "GET", ""): Operation.LIST_OBJECTS,
     (_Place.BUCKET, "GET", "location"): Operation.LOCATE_BUCKET,
+    (_Place.BUCKET, "GET", "uploads"): Operation.LIST_UPLOADS,
     (_Place.BUCKET, "POST", "delete"): Operation.DELETE_OBJECTS,
     (_Place.OBJECT, "GET", ""): Operation.GET_OBJECT,
     (_Place.OBJECT, "HEAD", ""): Operation.GET_OBJECT,
     (_Place.OBJECT, "PUT", ""): Operation.PUT_OBJECT,
     (_Place.OBJECT, "DELETE", ""): Operation.DELETE_OBJECT,
+    (_Place.OBJECT, "POST", "uploads"): Operation.BEGIN_UPLOAD,
+    (_Place.OBJECT, "PUT", "partNumber&uploadId"): Operation.PUT_PART,
+    (_Place.OBJECT, "GET", "uploadId"): Operation.LIST_PARTS,
+    (_Place.OBJECT, "POST", "uploadId"): Operation.COMPLETE_UPLOAD,
+    (_Place.OBJECT, "DELETE", "uploadId"): Operation.ABORT_UPLOAD,
 }
 
 _SUBRESOURCES: Final = frozenset(

@@ -23,6 +23,7 @@ from fileloft_fast.s3front.buckets import Buckets
 from fileloft_fast.s3front.codes import AccessDeniedError, InvalidRequestError, s3_error
 from fileloft_fast.s3front.documents import CONTENT_TYPE, render_error
 from fileloft_fast.s3front.forms import Forms, is_post_form
+from fileloft_fast.s3front.multipart import Multipart
 from fileloft_fast.s3front.objects import Objects
 from fileloft_fast.s3front.signature import carries_signature, verify
 from fileloft_fast.s3front.target import parse_path
@@ -64,6 +65,7 @@ class S3Service:
         self._forms = Forms(storages, secrets)
         owner = next(iter(secrets))
         buckets, objects = Buckets(storages, owner), Objects(storages)
+        multipart = Multipart(storages, owner)
         self._calls: dict[Operation, _Call] = {
             Operation.LIST_BUCKETS: buckets.list_buckets,
             Operation.HEAD_BUCKET: buckets.head,
@@ -73,6 +75,12 @@ class S3Service:
             Operation.GET_OBJECT: objects.get,
             Operation.PUT_OBJECT: objects.put,
             Operation.DELETE_OBJECT: objects.delete,
+            Operation.BEGIN_UPLOAD: multipart.begin,
+            Operation.PUT_PART: multipart.put_part,
+            Operation.LIST_PARTS: multipart.list_parts,
+            Operation.LIST_UPLOADS: multipart.list_uploads,
+            Operation.COMPLETE_UPLOAD: multipart.complete,
+            Operation.ABORT_UPLOAD: multipart.abort,
         }
 
     async def answer(self, head: RequestHead, body: Body) -> Response:

@@ -32,11 +32,16 @@ class Incoming:
     Raises S3Error for what cannot be received.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, *, checksums: bool = True) -> None:
+        """*checksums*: those in the head are of this body."""
         head = asked.head
-        self._headers = head.headers
+        self._headers = {
+            name: value
+            for name, value in head.headers.items()
+            if checksums or not is_checksum(name)
+        }
         self._decoder = maybe_decoder(head, asked.signed)
-        self._expected = parse_expected(head.headers, asked.signed.payload)
+        self._expected = parse_expected(self._headers, asked.signed.payload)
         coding = without_aws_chunked(head.headers.get("content-encoding", ""))
         if coding not in {"", "identity"}:
             raise NotImplementedS3Error("Content-Encoding is not kept here.")
@@ -73,9 +78,14 @@ class Incoming:
         return {} if self._decoder is None else self._decoder.trailers
 
 
-async def read_document(asked: Asked) -> bytes:
-    """Return the body of *asked*, which is a document. Raises S3Error."""
-    incoming = Incoming(asked)
+def is_checksum(name: str) -> bool:
+    """Return whether a field *name* tells a checksum, or something about one."""
+    return name.startswith("x-amz-checksum-")
+
+
+async def read_document(asked: Asked, *, checksums: bool = True) -> bytes:
+    """Return the body of *asked*, which is a document; see ``Incoming``. Raises S3Error."""
+    incoming = Incoming(asked, checksums=checksums)
     document = bytearray()
     async for piece in incoming.pieces or _plain(asked.body):
         document += piece

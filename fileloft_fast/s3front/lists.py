@@ -32,7 +32,7 @@ async def list_page(
     last = ""
     if most == 0 or not prefix.isascii():
         return Page(objects, prefixes, "")
-    async for found in _rolled_up(storage, prefix, delimiter, _ascii(after)):
+    async for found in _rolled_up(storage, prefix, delimiter, as_ascii(after)):
         if len(objects) + len(prefixes) == most:
             return Page(objects, prefixes, last)
         if isinstance(found, str):
@@ -74,8 +74,8 @@ def _common(path: str, prefix: str, delimiter: str) -> str:
     return "" if end < 0 else path[: end + len(delimiter)]
 
 
-def _ascii(after: str) -> str:
-    """Return a text with which the same paths come after it: they are ASCII."""
+def as_ascii(after: str) -> str:
+    """Return a text after which the same paths come as after *after*: they are ASCII."""
     for at, char in enumerate(after):
         if not char.isascii():
             return after[:at] + "\x7f"

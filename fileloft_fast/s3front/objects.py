@@ -14,6 +14,7 @@ from fileloft_fast.storages.showing import describe, sent
 from fileloft_fast.tus.headers import maybe_date
 
 if TYPE_CHECKING:
+    from fileloft_fast.model import RequestHead
     from fileloft_fast.s3front.asked import Asked
     from fileloft_fast.storages.entry import Entry
     from fileloft_fast.storages.named import NamedStorage, Storages
@@ -70,19 +71,23 @@ class Objects:
         return Response(204)
 
 
+def must_be_absent(head: RequestHead) -> bool:
+    """Return whether nothing may be replaced. Raises NotImplementedS3Error."""
+    known = head.headers.get("if-none-match", "")
+    if known not in {"", "*"} or "if-match" in head.headers:
+        raise NotImplementedS3Error("Of conditions, only If-None-Match: * is implemented here.")
+    return known == "*"
+
+
 def wish_of(asked: Asked, storage: NamedStorage) -> Wish:
     """Return the object that the head of *asked* describes. Raises S3Error, InvalidPathError."""
-    headers = asked.head.headers
-    absent = headers.get("if-none-match", "")
-    if absent not in {"", "*"} or "if-match" in headers:
-        raise NotImplementedS3Error("Of conditions, only If-None-Match: * is implemented here.")
-    kind = headers.get("content-type", "")
+    kind = asked.head.headers.get("content-type", "")
     if len(kind) > _LONGEST_TYPE or not _is_plain(kind):
         raise InvalidArgumentError("The content type is none.", ArgumentName="Content-Type")
     return Wish(
         path=check_key(storage, asked.key),
         max_size=storage.largest(),
-        overwrite=not absent,
+        overwrite=not must_be_absent(asked.head),
         content_type=kind,
         metadata=_metadata(asked),
     )

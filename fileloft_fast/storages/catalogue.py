@@ -22,6 +22,8 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.model import UploadId
 from fileloft_fast.storages.entry import Entry, Pending, Wish
+from fileloft_fast.storages.rubbish import RUBBISH_SCHEMA, discard
+from fileloft_fast.storages.sessions import SESSIONS_SCHEMA, Sessions
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,10 +51,6 @@ CREATE INDEX IF NOT EXISTS wishes_nonce ON wishes (nonce);
 CREATE TABLE IF NOT EXISTS folders (
     storage TEXT PRIMARY KEY, folder TEXT NOT NULL UNIQUE, token TEXT NOT NULL
 ) WITHOUT ROWID;
--- Uploads that nothing shows any more and that are to be deleted.
-CREATE TABLE IF NOT EXISTS rubbish (
-    storage TEXT NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (storage, blob)
-) WITHOUT ROWID;
 """
 
 _MOST_WISHES: Final = 4
@@ -72,8 +70,10 @@ class Catalogue:
     """The catalogue in the file at *path*. Every method raises CatalogueError where that fails."""
 
     def __init__(self, path: Path) -> None:
-        self._writing = Database(path, _SCHEMA, _failed)
-        self._reading = Database(path, _SCHEMA, _failed, reading=True)
+        schema = _SCHEMA + RUBBISH_SCHEMA + SESSIONS_SCHEMA
+        self._writing = Database(path, schema, _failed)
+        self._reading = Database(path, schema, _failed, reading=True)
+        self.sessions = Sessions(self._writing, self._reading)
 
     async def close(self) -> None:
         """Close the file."""
@@ -220,7 +220,8 @@ def _rubbish(c: sqlite3.Connection, storage: str) -> list[UploadId]:
 def _shows(c: sqlite3.Connection, storage: str, blob: UploadId, path: str) -> bool:
     row = c.execute(
         "SELECT 1 FROM objects WHERE storage = ?1 AND path = ?2 AND blob = ?3 UNION ALL"
-        " SELECT 1 FROM pending WHERE storage = ?1 AND path = ?2 AND blob = ?3",
+        " SELECT 1 FROM pending WHERE storage = ?1 AND path = ?2 AND blob = ?3 UNION ALL"
+        " SELECT 1 FROM parts WHERE blob = ?3",
         (storage, path, blob),
     ).fetchone()
     return row is not None
@@ -233,7 +234,7 @@ def _publish(c: sqlite3.Connection, storage: str, entry: Entry, *, overwrite: bo
     if known is not None and not overwrite:
         raise ObjectExistsError("there is an object at this path")
     if known is not None:
-        _discard(c, storage, known.blob)
+        discard(c, storage, known.blob)
     c.execute(
         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
         (storage, entry.path, msgspec.msgpack.encode(entry), entry.blob),
@@ -254,7 +255,7 @@ def _await_verification(c: sqlite3.Connection, storage: str, entry: Entry, wish:
     if not wish.overwrite and (waiting or _object(c, storage, entry.path)):
         raise ObjectExistsError("there is an object at this path")
     if waiting is not None:
-        _discard(c, storage, waiting.entry.blob)
+        discard(c, storage, waiting.entry.blob)
     kept_until = max(wish.expires_at, time.time()) + _SPENT_KEPT_S
     c.execute("INSERT INTO spent VALUES (?, ?)", (wish.nonce, kept_until))
     c.execute(
@@ -288,7 +289,7 @@ def _check_replaceable(c: sqlite3.Connection, storage: str, pending: Pending) ->
 def _settle(c: sqlite3.Connection, storage: str, pending: Pending) -> bool:
     taken = _take_pending(c, storage, pending.entry)
     if taken:
-        _discard(c, storage, pending.entry.blob)
+        discard(c, storage, pending.entry.blob)
     return taken
 
 
@@ -305,7 +306,7 @@ def _remove(c: sqlite3.Connection, storage: str, path: str) -> bool:
     if known is None:
         return False
     c.execute("DELETE FROM objects WHERE storage = ? AND path = ?", (storage, path))
-    _discard(c, storage, known.blob)
+    discard(c, storage, known.blob)
     return True
 
 
@@ -325,11 +326,6 @@ def _remember(c: sqlite3.Connection, storage: str, blob: UploadId, wish: Wish) -
 def _check_unspent(c: sqlite3.Connection, nonce: str) -> None:
     if c.execute("SELECT 1 FROM spent WHERE nonce = ?", (nonce,)).fetchone():
         raise TicketSpentError("the ticket was used before")
-
-
-def _discard(c: sqlite3.Connection, storage: str, blob: str) -> None:
-    """Have *blob* deleted; in the same transaction, so that no crash leaves it lying about."""
-    c.execute("INSERT OR IGNORE INTO rubbish VALUES (?, ?)", (storage, blob))
 
 
 def _forget(c: sqlite3.Connection, storage: str, blobs: tuple[UploadId, ...]) -> None:

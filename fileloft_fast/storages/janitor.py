@@ -66,7 +66,7 @@ class Janitor:
         return removed
 
     async def _expire(self) -> None:
-        """Have what was not verified in time carried away."""
+        """Have what was not verified in time, and parts of nothing, carried away."""
         catalogue, name = self._storage.catalogue, self._storage.name
         catalogue.prune(time.time())
         expired = await catalogue.expired(name, time.time())
@@ -74,7 +74,8 @@ class Janitor:
             # Not while it is being verified: that may take as long as a bucket takes.
             if not self._locks.is_held(UploadId(pending.entry.blob)):
                 await catalogue.settle(name, pending)
-        if len(expired) == PAGE:
+        more = await catalogue.sessions.expire(name, time.time() - self._ttl_s)
+        if more or len(expired) == PAGE:
             self._storage.dirty.set()  # there may be more
 
     async def _carry_away(self) -> int:
