@@ -35,15 +35,18 @@ def url_of(server: Server) -> str:
 
 
 @contextmanager
-def boto(server: Server, *, secret_key: str = SECRET_KEY, **config: Any) -> Iterator[Any]:
-    """Lend a client of boto3."""
+def boto(
+    server: Server, *, url: str = "", verify: str = "", secret_key: str = SECRET_KEY
+) -> Iterator[Any]:
+    """Lend a client of boto3; *verify* is the authority that it trusts."""
     client = boto3.client(
         "s3",
-        endpoint_url=url_of(server),
+        endpoint_url=url or url_of(server),
+        verify=verify or None,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=secret_key,
         region_name=REGION,
-        config=Config(signature_version="s3v4", retries={"total_max_attempts": 1}, **config),
+        config=Config(signature_version="s3v4", retries={"total_max_attempts": 1}),
     )
     try:
         yield client
