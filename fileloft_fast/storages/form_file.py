@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from fileloft_fast.errors import FormError, TooLargeError
 from fileloft_fast.storages.disposition import parse_boundary
 from fileloft_fast.storages.form import End, Field, FileStart, FormEvent, FormReader
+from fileloft_fast.storages.form_end import FormEnd
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body
@@ -93,12 +94,15 @@ class FormFile:
         assert self._body.length is not None
         length = len(known) + len(held) + self._body.length - self._body.received
         _check_room(length - MAX_AROUND_BYTES, room)
-        if not await intake.receive(appender, self._body, known + held, hold, length=length):
+        end = FormEnd(appender, self._reader.delimiter, len(known))
+        async with end.followed(lambda: hold.transfer.moved if hold.transfer else 0, length):
+            lent = await intake.receive(appender, self._body, known + held, hold, length=length)
+        if lent:
+            await self._cut(appender, await end.find(appender.received), room)
+        else:
             self._pieces.append(known)
             self._feed(held)
-            return False
-        await self._cut(appender, await appender.find(self._reader.delimiter, len(known)), room)
-        return True
+        return lent
 
     async def _cut(self, appender: FsAppender, end: int, room: int | None) -> None:
         """Read on from where the file ends, and keep the file alone."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fileloft_fast.storages.form_end import STEP_BYTES
 from tests.certificates import Authority
 from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
@@ -259,6 +260,14 @@ def test_a_connection_goes_on_after_a_form(app: AppServer) -> None:
             answer.begin()
             assert answer.status == 204
             assert not answer.will_close
+
+
+def test_the_end_of_a_long_file_is_found_while_it_comes(app: AppServer) -> None:
+    data = os.urandom(MIB) * (STEP_BYTES // MIB + 1) + b"\r\n--" + BOUNDARY[:-1].encode()
+    description = app.ticket("long", type="multipart", max_size=len(data))
+    assert sent(app, upload(description, data)) == 204
+    assert app.verify("long")
+    assert app.retrieve("long") == data
 
 
 @pytest.mark.parametrize("size", [0, 100, 2_000_000])

@@ -87,15 +87,15 @@ class FsAppender:
         except OSError as error:
             raise store_error(error) from error
 
-    async def find(self, needle: bytes, start: int) -> int:
-        """Return where *needle* first is in what was appended, from *start* on; -1 where nowhere.
+    async def find(self, needle: bytes, start: int, end: int) -> int:
+        """Return where *needle* first is within a range of what was appended; -1 where nowhere.
 
-        Reads it all again, in the engine. Raises StoreError.
+        Also of what a transfer has stored that is not over. Raises StoreError.
         """
         base = self._found.info.offset
         try:
             place = await self._store.engine.find(
-                self._descriptor, needle, base + start, self.received - start
+                self._descriptor, needle, base + start, end - start
             )
         except OSError as error:
             raise store_error(error) from error
