@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.errors import FormError, TooLargeError
 from fileloft_fast.storages.disposition import parse_boundary
+from fileloft_fast.storages.file_end import FileEnd
 from fileloft_fast.storages.form import End, Field, FileStart, FormEvent, FormReader
-from fileloft_fast.storages.form_end import FormEnd
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body
@@ -94,7 +94,7 @@ class FormFile:
         assert self._body.length is not None
         length = len(known) + len(held) + self._body.length - self._body.received
         _check_room(length - MAX_AROUND_BYTES, room)
-        end = FormEnd(appender, self._reader.delimiter, len(known))
+        end = FileEnd(appender, self._reader.delimiter, len(known))
         async with end.followed(lambda: hold.transfer.moved if hold.transfer else 0, length):
             lent = await intake.receive(appender, self._body, known + held, hold, length=length)
         if lent:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     FileloftError,
+    InvalidHeaderError,
     MethodNotAllowedError,
     ObjectExistsError,
     PreconditionFailedError,
@@ -123,6 +124,8 @@ class PublicObjects:
         self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body
     ) -> Response:
         """Receive a whole object, as Serverpod's FileUploader and curl send it: 204."""
+        if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
+            raise InvalidHeaderError("an object comes whole, or by tus")
         absent = head.headers.get("if-none-match", "").strip() == "*"
         if absent:
             wish = replace(wish, overwrite=False)

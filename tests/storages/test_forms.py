@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fileloft_fast.storages.form_end import STEP_BYTES
+from fileloft_fast.storages.file_end import STEP_BYTES
 from tests.certificates import Authority
 from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
@@ -242,6 +242,11 @@ def test_a_spent_ticket_is_refused_before_its_body_comes(app: AppServer) -> None
     url = urlsplit(description["url"])
     head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n"
     assert sent(app, head.encode()) == 403
+
+
+def test_a_part_of_an_object_is_not_taken_for_the_whole(app: AppServer) -> None:
+    url = app.ticket("ranged")["url"]
+    assert app.ask("PUT", url, b"x", Content_Range="bytes 0-0/2").status == 400
 
 
 def test_a_form_is_not_taken_compressed(app: AppServer) -> None:

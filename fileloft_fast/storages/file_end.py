@@ -14,7 +14,7 @@ STEP_BYTES: Final = 64 * 1024 * 1024
 _LOOK_S: Final = 0.25
 
 
-class FormEnd:
+class FileEnd:
     """Looks for *delimiter* in what *appender* gets, from *start* on.
 
     Of a long file it looks at what has come while the rest still comes: a file larger than memory

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from fileloft_fast.storages.form_end import FormEnd
+from fileloft_fast.storages.file_end import FileEnd
 
 if TYPE_CHECKING:
     from fileloft_fast.stores import FsAppender
@@ -30,9 +30,9 @@ class Appended:
         return self.data.find(needle, start, end)
 
 
-def end_in(appended: Appended, start: int = 0, step_bytes: int = 20) -> FormEnd:
+def end_in(appended: Appended, start: int = 0, step_bytes: int = 20) -> FileEnd:
     appender = cast("FsAppender", appended)
-    return FormEnd(appender, DELIMITER, start, step_bytes=step_bytes, look_s=0.001)
+    return FileEnd(appender, DELIMITER, start, step_bytes=step_bytes, look_s=0.001)
 
 
 async def searched(appended: Appended, place: int) -> int:
