@@ -119,6 +119,8 @@ class FsAppender:
             )
         except OSError as error:
             raise store_error(error) from error
+        if size < self.received:
+            self._digest = None  # it has seen more: ``checksum`` reads what is left
         self.received = size
 
     async def commit(self) -> UploadInfo:
