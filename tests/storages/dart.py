@@ -64,12 +64,17 @@ class Bucket:
         """The scope of a credential."""
         return f"{self.datetime[:8]}/{self.region}/s3/aws4_request"
 
+    @property
+    def key(self) -> bytes:
+        """The key that signs in this scope."""
+        key = f"AWS4{self.secret_key}".encode()
+        for part in self.scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return key
+
     def signature(self, text: str) -> str:
         """Return the signature of *text*: a string to sign, or a policy in base64."""
-        key = f"AWS4{self.secret_key}".encode()
-        for part in (*self.scope.split("/"), text):
-            key = hmac.digest(key, part.encode(), "sha256")
-        return key.hex()
+        return hmac.digest(self.key, text.encode(), "sha256").hex()
 
     def signature_of(self, request: str) -> str:
         """Return the signature of a canonical request."""
@@ -153,7 +158,7 @@ def binary(
         "X-Amz-Expires": str(expires_s),
         "X-Amz-SignedHeaders": ";".join(sorted(signed)),
     }
-    request = _canonical(
+    request = canonical(
         "PUT", f"/{bucket.name}/{_component(path, '/')}", query, signed, "UNSIGNED-PAYLOAD"
     )
     query["X-Amz-Signature"] = bucket.signature_of(request)
@@ -194,7 +199,7 @@ def _by_header(
 ) -> bytes:
     path = f"/{bucket.name}/{_component(key, '/')}"
     names = ";".join(sorted({**sent, **unsent}))
-    request = _canonical(method, path, {}, {**sent, **unsent}, EMPTY_HASH)
+    request = canonical(method, path, {}, {**sent, **unsent}, EMPTY_HASH)
     authorization = (
         f"AWS4-HMAC-SHA256 Credential={bucket.access_key}/{bucket.scope},"
         f"SignedHeaders={names},Signature={bucket.signature_of(request)}"
@@ -219,7 +224,7 @@ def rustfs_url(bucket: Bucket, key: str) -> str:
         "X-Amz-SignedHeaders": "host",
     }
     path = f"/{bucket.name}/{_component(key)}"
-    request = _canonical("GET", path, query, {"host": bucket.authority}, "UNSIGNED-PAYLOAD")
+    request = canonical("GET", path, query, {"host": bucket.authority}, "UNSIGNED-PAYLOAD")
     query["X-Amz-Signature"] = bucket.signature_of(request)
     return f"{bucket.url}/{key}?{_query(query)}"
 
@@ -233,7 +238,7 @@ def serverpod_store(
     if prevent_overwrite:
         fields["if-none-match"] = "*"
     path = f"/{bucket.name}/{_component(key, '/')}"
-    request = _canonical("PUT", path, {}, fields, digest)
+    request = canonical("PUT", path, {}, fields, digest)
     authorization = (
         f"AWS4-HMAC-SHA256 Credential={bucket.access_key}/{bucket.scope}, "
         f"SignedHeaders={';'.join(sorted(fields))}, Signature={bucket.signature_of(request)}"
@@ -242,13 +247,14 @@ def serverpod_store(
     return render("PUT", path, fields, data)
 
 
-def _canonical(
+def canonical(
     method: str,
     path: str,
     query: Mapping[str, str],
     headers: Mapping[str, str],
     payload: str,
 ) -> str:
+    """Return a canonical request."""
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     names = ";".join(sorted(headers))
     ordered = "&".join(f"{name}={_component(query[name])}" for name in sorted(query))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.storages import dart
+from tests.storages import dart, streams
 
 if TYPE_CHECKING:
     from tests.storages.dart import Bucket
@@ -131,6 +131,26 @@ def with_another_body(bucket: Bucket) -> bytes:
     return store(bucket)[: -len(DATA)] + DATA.upper()
 
 
+def chunks(bucket: Bucket) -> bytes:
+    """Return a PUT in signed chunks, with a signed trailer."""
+    return streams.put(bucket, KEY, [DATA])
+
+
+def changed_chunks(old: bytes, new: bytes, which: int = 1) -> Callable[[Bucket], bytes]:
+    """Return a PUT in chunks whose body has *new* for the occurrence *which* of *old*."""
+
+    def forge(bucket: Bucket) -> bytes:
+        head, end, body = chunks(bucket).partition(b"\r\n\r\n")
+        before = old.join(body.split(old)[:which])
+        assert body.count(old) >= which
+        forged = before + new + body[len(before) + len(old) :]
+        # the length of the body is no part of what is forged
+        size, new_size = (f"content-length: {len(each)}".encode() for each in (body, forged))
+        return head.replace(size, new_size) + end + forged
+
+    return forge
+
+
 _MISMATCH: Final = (403, "SignatureDoesNotMatch")
 _DENIED: Final = (403, "AccessDenied")
 _TARGET: Final = f"/public/{KEY}"
@@ -226,6 +246,40 @@ FORGERIES: Final[dict[str, Forgery]] = {
     "a PUT of another size": Forgery(
         lambda bucket: change(put, ("content-length: 16", "content-length: 17"))(bucket) + b"x",
         *_MISMATCH,
+    ),
+    # chunks
+    "a chunk with another signature": Forgery(
+        changed_chunks(b";chunk-signature=", b";chunk-signature=0", 2), 400, "InvalidRequest"
+    ),
+    "a chunk with another content": Forgery(changed_chunks(DATA, DATA.upper()), *_MISMATCH),
+    "a chunk left out": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA, DATA], leave=1), *_MISMATCH
+    ),
+    "no last chunk": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA, DATA], leave=2), 400, "IncompleteBody"
+    ),
+    "chunks of another secret": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA], secret_key="another secret"), *_MISMATCH
+    ),
+    "chunks that are not signed": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA], body=streams.unsigned([DATA])),
+        400,
+        "InvalidRequest",
+    ),
+    "another trailer": Forgery(
+        changed_chunks(b"x-amz-checksum-crc32:", b"x-amz-checksum-crc32:AAAA"), *_MISMATCH
+    ),
+    "no signature of the trailer": Forgery(
+        changed_chunks(b"x-amz-trailer-signature:", b"x-amz-checksum-sha1:"), 400, "IncompleteBody"
+    ),
+    "a trailer with another checksum": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA], checksum="AAAAAA=="), 400, "BadDigest"
+    ),
+    "more than the request says": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA], length=len(DATA) - 1), 400, "InvalidRequest"
+    ),
+    "less than the request says": Forgery(
+        lambda bucket: streams.put(bucket, KEY, [DATA], length=len(DATA) + 1), 400, "IncompleteBody"
     ),
     # forms
     "a form with another secret": Forgery(by(form, secret_key="another secret"), *_MISMATCH),

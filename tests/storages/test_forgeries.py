@@ -62,6 +62,7 @@ MAKERS: dict[str, tuple[Callable[[Bucket], bytes], int]] = {
     "put": (forgeries.put, 200),
     "store": (forgeries.store, 200),
     "form": (forgeries.form, 204),
+    "chunks": (forgeries.chunks, 200),
 }
 
 
