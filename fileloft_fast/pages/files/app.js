@@ -43,7 +43,7 @@ function draw() {
     announce(upload);
   }
   drawTotal();
-  if (queue.uploads.some((upload) => upload.state === "waiting")) redraw(); // it counts down
+  if (queue.uploads.some((upload) => upload.running)) redraw(); // time passes
 }
 
 function drawTotal() {

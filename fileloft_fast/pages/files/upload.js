@@ -45,20 +45,20 @@ class Meter {
 
   /** @param {number} bytes */
   mark(bytes) {
-    const at = performance.now();
-    this.#marks.push({ at, bytes });
-    while (at - this.#marks[0].at > Meter.WINDOW_MS) this.#marks.shift();
+    this.#marks.push({ at: performance.now(), bytes });
   }
 
   forget() {
     this.#marks = [];
   }
 
-  /** Bytes a second; 0 where it is too early to tell. */
+  /** Bytes a second until now; 0 where it is too early to tell, or nothing moves. */
   get speed() {
+    const now = performance.now();
+    this.#marks = this.#marks.filter(({ at }) => now - at < Meter.WINDOW_MS);
     const [first, last] = [this.#marks[0], this.#marks.at(-1)];
-    if (!first || !last || last.at - first.at < 500) return 0;
-    return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000;
+    if (!first || !last || now - first.at < 500) return 0;
+    return ((last.bytes - first.bytes) / (now - first.at)) * 1000;
   }
 }
 
