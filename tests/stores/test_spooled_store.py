@@ -95,6 +95,9 @@ class Story:
     async def end(self) -> None:
         """Let everything work, send the rest, and compare."""
         self.process.objects.faults.clear()
+        self.process.flusher.patience_s = (
+            30.0  # nothing fails any more, but the machine may be slow
+        )
         await self.do_look()
         await self.do_declare()
         await self.do_patch(len(self.content))
