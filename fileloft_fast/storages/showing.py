@@ -21,6 +21,18 @@ async def shown(storage: NamedStorage, path: str, head: RequestHead, fields: Fie
 
     Raises NoSuchObjectError, RangeNotSatisfiableError, StoreError.
     """
+    answer = await _maybe_shown(storage, path, head, fields)
+    if answer is None:
+        answer = await _maybe_shown(storage, path, head, fields)
+    if answer is None:
+        raise NoSuchObjectError("no such object")
+    return answer
+
+
+async def _maybe_shown(
+    storage: NamedStorage, path: str, head: RequestHead, fields: Fields
+) -> Response | None:
+    """Return None where the object was replaced, or removed, after a look at it."""
     entry = await storage.look(path)
     if entry is None:
         raise NoSuchObjectError("no such object")
@@ -43,7 +55,10 @@ async def sent(
         return Response(selection.status, (*selection.headers, length), common=fields)
     if selection.length == 0:
         return Response(selection.status, selection.headers, common=fields)
-    part = await storage.read(entry, selection.start, selection.length)
+    try:
+        part = await storage.read(entry, selection.start, selection.length)
+    except NoSuchObjectError:
+        return None
     return Response(selection.status, selection.headers, part, common=fields)
 
 

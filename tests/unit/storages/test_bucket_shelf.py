@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from msgspec.structs import replace
@@ -15,11 +15,12 @@ from fileloft_fast.config import PathRules, StorageBackend, StorageSettings, Syn
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.errors import NoSuchObjectError, StorageBusyError
 from fileloft_fast.flush.attributes import ID_NAME
-from fileloft_fast.model import Offset, UploadId, UploadInfo
+from fileloft_fast.model import ByteStream, Offset, RequestHead, UploadId, UploadInfo
 from fileloft_fast.storages.bucket_shelf import BucketShelf
 from fileloft_fast.storages.catalogue import Catalogue
 from fileloft_fast.storages.courier import Pacing
 from fileloft_fast.storages.entry import Entry, Pending, Wish
+from fileloft_fast.storages.showing import shown
 from fileloft_fast.stores import FsStore
 from fileloft_fast.stores.remote.objects import Attributes
 from tests.stores.memory import MemoryObjects
@@ -27,6 +28,8 @@ from tests.stores.spooled import PART
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fileloft_fast.storages.named import NamedStorage
 
 SETTINGS: Final = StorageSettings(
     name="public", backend=StorageBackend.S3, bucket="bucket", prefix="in/"
@@ -178,6 +181,25 @@ def test_what_comes_next_does_not_undo_what_was_verified(tmp_path: Path) -> None
         assert shop.objects.objects["in/a/b"].attributes.metadata[ID_NAME] == FORMER
         assert await shop.shelf.promote(newer)
         assert shop.objects.objects["in/a/b"].attributes.metadata[ID_NAME] == NEWER
+
+    play(tmp_path, scene)
+
+
+def test_who_reads_while_an_object_is_replaced_gets_the_new_one(tmp_path: Path) -> None:
+    async def scene(shop: Shop) -> None:
+        storage = cast("NamedStorage", shop.shelf)  # which hands looks and reads on to it
+        head = RequestHead("GET", "/public/a", {})
+        await shop.objects.put("in/a", b"older", Attributes())
+        gate = shop.objects.faults.gate("get")
+        reading = asyncio.create_task(shown(storage, "a", head, ()))
+        await gate.reached.wait()
+        newer = await shop.objects.put("in/a", b"newer", Attributes())
+        gate.open()
+        answer = await reading
+        assert ("ETag", newer.tag) in answer.own
+        assert isinstance(answer.body, ByteStream)
+        async with aclosing(answer.body.pieces) as pieces:
+            assert b"".join([piece async for piece in pieces]) == b"newer"
 
     play(tmp_path, scene)
 
