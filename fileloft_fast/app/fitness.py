@@ -24,6 +24,8 @@ def check_fitness(settings: Settings) -> None:
     tls_context(settings)
     if settings.remote:
         load_objects(settings)
+    if settings.storages or settings.storages_file is not None:
+        import_module("fileloft_fast.app.storages").check_storages(settings)
     if settings.lock is LockMode.REDIS:
         load_redis(settings.redis_url, settings.lock_ttl_s)
     if {AuthMode.JWT, AuthMode.GRANT} & set(settings.auth):

@@ -29,7 +29,7 @@ from fileloft_fast.storages.public import PublicObjects
 from fileloft_fast.storages.reception import Reception
 from fileloft_fast.storages.ticket_uploads import CAPABILITIES, TicketUploads
 from fileloft_fast.stores import FsStore
-from fileloft_fast.stores.remote.load import load_bucket
+from fileloft_fast.stores.remote.load import Buckets
 from fileloft_fast.tus.responses import Answers
 from fileloft_fast.uploads import Locks
 from fileloft_fast.uploads.expiry import Expiry
@@ -88,6 +88,19 @@ def declared_storages(settings: Settings) -> tuple[StorageSettings, ...]:
     return declared
 
 
+def check_storages(settings: Settings) -> tuple[StorageSettings, ...]:
+    """Return the declared storages once everything is installed that they need.
+
+    Blocks. Raises ConfigError.
+    """
+    declared = declared_storages(settings)
+    buckets = Buckets(checksum=settings.s3_checksum)
+    for each in declared:
+        if each.backend is StorageBackend.S3:
+            buckets.load(each)
+    return declared
+
+
 class StorageDoors:
     """Opens storages, in the two halves that the end needs: folders first, the rest after them.
 
@@ -101,6 +114,7 @@ class StorageDoors:
         self._engine = engine
         self._board = board
         self._folders = folders
+        self._buckets = Buckets(checksum=settings.s3_checksum)
 
     async def open(
         self, ending: AsyncExitStack, patience_s: float, on_wait: Callable[[], None]
@@ -138,7 +152,7 @@ class StorageDoors:
             return FsShelf(storage.name, store, catalogue)
         settings = self._settings
         rate = Rate(settings.flush_rate_bytes_per_s)
-        objects = load_bucket(storage, checksum=settings.s3_checksum, pace=rate)
+        objects = self._buckets.load(storage, rate)
         await objects.start()
         ending.push_async_callback(objects.close)
         pacing = Pacing(

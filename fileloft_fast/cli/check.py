@@ -107,7 +107,7 @@ def storage_problems(settings: Settings) -> Iterator[str]:
     # Imported here, since a server without them loads none of it.
     storages = import_module("fileloft_fast.app.storages")
     try:
-        declared = storages.declared_storages(settings)
+        declared = storages.check_storages(settings)
     except ConfigError as unfit:
         yield str(unfit)
         return

@@ -21,22 +21,19 @@ async def shown(storage: NamedStorage, path: str, head: RequestHead, fields: Fie
 
     Raises NoSuchObjectError, RangeNotSatisfiableError, StoreError.
     """
-    answer = await _maybe_shown(storage, path, head, fields)
-    if answer is None:
-        answer = await _maybe_shown(storage, path, head, fields)
-    if answer is None:
-        raise NoSuchObjectError("no such object")
-    return answer
+    entry = await _look(storage, path)
+    try:
+        return await sent(storage, entry, head, describe(entry), fields)
+    except NoSuchObjectError:  # replaced since the look: another version is there, or nothing
+        entry = await _look(storage, path)
+        return await sent(storage, entry, head, describe(entry), fields)
 
 
-async def _maybe_shown(
-    storage: NamedStorage, path: str, head: RequestHead, fields: Fields
-) -> Response | None:
-    """Return None where the object was replaced, or removed, after a look at it."""
+async def _look(storage: NamedStorage, path: str) -> Entry:
     entry = await storage.look(path)
     if entry is None:
         raise NoSuchObjectError("no such object")
-    return await sent(storage, entry, head, describe(entry), fields)
+    return entry
 
 
 async def sent(
@@ -55,10 +52,7 @@ async def sent(
         return Response(selection.status, (*selection.headers, length), common=fields)
     if selection.length == 0:
         return Response(selection.status, selection.headers, common=fields)
-    try:
-        part = await storage.read(entry, selection.start, selection.length)
-    except NoSuchObjectError:
-        return None
+    part = await storage.read(entry, selection.start, selection.length)
     return Response(selection.status, selection.headers, part, common=fields)
 
 

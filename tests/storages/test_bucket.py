@@ -106,7 +106,6 @@ def test_while_the_bucket_is_away_nothing_that_waits_is_lost(
             assert app.upload(app.ticket(path, max_size=0), content).status == 204
             for told in (
                 verify(app, path),
-                verify(app, path),
                 app.store(path, content),
                 app.call("GET", target),
                 app.call("DELETE", target.replace(path, uuid4().hex)),
@@ -153,6 +152,15 @@ def is_verified(app: AppServer, path: str) -> bool:
 def verify_in_vain(app: AppServer, path: str) -> None:
     with pytest.raises((HTTPException, ConnectionError)):
         verify(app, path)
+
+
+def test_storages_that_are_reached_alike_share_a_client(
+    tmp_path: Path, bucket: S3Cloud, way: Proxy
+) -> None:
+    with served(tmp_path, bucket, way) as app:
+        for storage in ("public", "private", "other"):
+            assert app.paths(storage) is not None
+        assert way.accepted == 1
 
 
 def test_a_bucket_has_its_own_keys_where_the_file_says_so(tmp_path: Path, bucket: S3Cloud) -> None:

@@ -108,6 +108,28 @@ def test_the_extra_of_a_backend_is_looked_for(
     assert "its extra is installed" not in out
 
 
+def test_the_extra_of_a_storage_in_a_bucket_is_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {
+        "FILELOFT_DATA_DIR": str(tmp_path),
+        "FILELOFT_MIN_FREE": "0",
+        "FILELOFT_STORAGES": "media=s3://bucket/prefix/",
+        "FILELOFT_STORAGE_KEYS": "k" * 32,
+    }
+    assert run(["check"], env) == 0
+    assert "storage media=s3://bucket/prefix/\n" in capsys.readouterr().out
+    for module in [
+        name for name in sys.modules if name.startswith("fileloft_fast.stores.remote.s3")
+    ]:
+        monkeypatch.delitem(sys.modules, module)
+    for library in [name for name in sys.modules if name.partition(".")[0] == "aiobotocore"]:
+        monkeypatch.setitem(sys.modules, library, None)
+    assert run(["check"], env) == 1
+    wanted = "the storage media needs an extra: pip install 'fileloft-fast[s3]'\n"
+    assert wanted in capsys.readouterr().out
+
+
 def test_a_secret_is_never_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     env = {
         "FILELOFT_DATA_DIR": str(tmp_path),

@@ -54,7 +54,8 @@ LIMITS: Final = Limits(
 class S3Objects:
     """See ``Objects``. *endpoint*: empty for AWS; *region*: empty for what AWS's variables say.
 
-    *keys* are an access key and its secret, None for those that botocore finds.
+    *keys* are an access key and its secret, None for those that botocore finds. *beside* is another
+    bucket that is reached in the same way; both share one client, and start and end together.
     *checksum*: send the CRC-32C of each part, which the store then verifies. *answer_s* is how
     long it may take nothing of a body, or send nothing of an answer.
     """
@@ -67,6 +68,7 @@ class S3Objects:
         region: str = "",
         path_style: bool = False,
         keys: tuple[str, str] | None = None,
+        beside: S3Objects | None = None,
         checksum: bool = True,
         pace: Pace | None = None,
         read: Read = read_range,
@@ -77,8 +79,16 @@ class S3Objects:
         self._pace = pace
         self._read = read
         self._answer_s = answer_s
-        self._connection = Connection(
-            endpoint=endpoint, region=region, path_style=path_style, keys=keys, answer_s=answer_s
+        self._connection: Connection = (
+            beside._connection  # noqa: SLF001 - one of us
+            if beside is not None
+            else Connection(
+                endpoint=endpoint,
+                region=region,
+                path_style=path_style,
+                keys=keys,
+                answer_s=answer_s,
+            )
         )
 
     @property

@@ -62,7 +62,9 @@ class Connection:
         self._client: Any = None
 
     async def start(self) -> None:
-        """Make the client. Raises ConfigError where there are no credentials, nor may they come."""
+        """Make the client, once. ConfigError where there are no credentials, nor may they come."""
+        if self._client is not None:
+            return
         with suppress(RemoteUnavailableError):  # who gives credentials is asked again at each use
             self._client = await self._make()
 
