@@ -279,6 +279,10 @@ class Body(Protocol):
         """Whether the client has ended the connection, although bytes may still wait to be read."""
 
     @property
+    def pending(self) -> bool:
+        """Whether bytes of it have reached this machine, and nobody has been handed them yet."""
+
+    @property
     def at_hand(self) -> bool:
         """Whether the whole rest has already arrived, so that ``take`` returns it."""
 

@@ -168,6 +168,8 @@ class SpooledAppender:
             await self._dock.flusher.room.wait(self._shipment)
 
     async def _wait_for_room(self) -> None:
+        if self._cancelled:  # between two pieces, while nothing waited
+            raise UploadLockedError("a newer request took the upload over")
         self._waiting = asyncio.ensure_future(self._room())
         try:
             await self._waiting

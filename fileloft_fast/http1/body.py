@@ -38,6 +38,9 @@ class SocketSide(Protocol):
     def is_abandoned(self) -> bool:
         """Whether the peer has closed or reset the connection."""
 
+    def is_readable(self) -> bool:
+        """Whether the kernel has bytes, or the end, of the connection that were not read."""
+
     def duplicate(self) -> int | None:
         """Return a new descriptor of the socket, None where it cannot be lent or is closed."""
 
@@ -114,6 +117,11 @@ class RequestBody:
     def abandoned(self) -> bool:
         """Whether no more can come than what waits in the socket."""
         return self.error is not None or self._side.is_abandoned()
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of it are here, or in the socket, that were not handed out."""
+        return bool(self._pieces) or (not self.ended and self._side.is_readable())
 
     def take(self) -> bytes:
         """Return the bytes that arrived and were not handed out."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from fileloft_fast.errors import (
@@ -17,6 +16,7 @@ from fileloft_fast.errors import (
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.http1.endless import delimited
 from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
+from fileloft_fast.http1.kernel import is_hung_up, is_readable
 from fileloft_fast.http1.limits import (
     DRAIN_LINGER_S,
     LINGER_BYTES,
@@ -157,11 +157,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def is_abandoned(self) -> bool:
         """Ask the kernel, since a paused loop hears of no FIN and no reset."""
-        if self._transport is None or self._half_closed:
-            return True
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
-        return bool(poll.poll(0))
+        return self._transport is None or self._half_closed or is_hung_up(self._transport)
+
+    def is_readable(self) -> bool:
+        """Ask the kernel, since a busy loop comes late to what has arrived."""
+        return self._transport is not None and is_readable(self._transport)
 
     def duplicate(self) -> int | None:
         """Return a new descriptor of the socket."""

@@ -53,6 +53,10 @@ class SecureConnection(Connection):
         """Also where uvloop has given the socket back, and has not told us yet."""
         return self._below() is None or super().is_abandoned()
 
+    def is_readable(self) -> bool:
+        """Not where there is no socket any more."""
+        return self._below() is not None and super().is_readable()
+
     def duplicate(self) -> int | None:
         """Return None: what the socket holds is encrypted."""
         return None

@@ -14,11 +14,12 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from fileloft_fast.errors import UploadLockedError
 from fileloft_fast.observe.board import Board
 from fileloft_fast.observe.request import concerning, doing
+from fileloft_fast.uploads.settling import is_settled
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from fileloft_fast.model import Body, UploadId
     from fileloft_fast.stores import Appender, Reception
     from fileloft_fast.uploads.leases import Lease, Leases
-
-_SETTLE_S: Final = 0.5
-_QUIET_S: Final = 0.008
 
 
 class Hold:
@@ -123,39 +121,21 @@ class Hold:
         """Wait until the file has every byte that this holder's client has sent and we have got.
 
         What waits in the socket must not be stored after somebody was told the offset: the request
-        that then comes for that offset would be refused. So bytes that still flow are waited for
-        until none has come for a moment, and a client that is gone until its request is over. One
-        that waits for room is ended: when there is some, it would store what waits until then.
+        that then comes for that offset would be refused. A holder that would do so is ended: nobody
+        was promised what it has not stored yet. Raises UploadLockedError where it does not end.
         """
         if self._body is None:
             return
         if self._over is None:
             self._over = asyncio.Event()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLE_S):
-                while not await self._is_over_or_quiet(self._body, self._over):
-                    pass
+        if await is_settled(self, self._body, self._over):
             return
-        if self.writing:
-            self.stop("the upload was looked at while this request waited")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_SETTLE_S):
-                    await self._over.wait()
-
-    async def _is_over_or_quiet(self, body: Body, over: asyncio.Event) -> bool:
-        before = self._arrived(body)
-        if self.transfer is not None:
-            await self.transfer.progress()
-        if body.abandoned:
-            return await over.wait()
+        self.stop("the upload was looked at while this request waited")
         try:
-            async with asyncio.timeout(_QUIET_S):
-                return await over.wait()
-        except TimeoutError:
-            return self._arrived(body) == before and not self.writing
-
-    def _arrived(self, body: Body) -> int:
-        return body.received if self.transfer is None else self.transfer.moved
+            async with asyncio.timeout(self._locks.timeout_s):
+                await self._over.wait()
+        except TimeoutError as error:
+            raise UploadLockedError("bytes of a request that was ended are not in yet") from error
 
     def refuse(self, error: Exception) -> None:
         """Make a claim that still waits fail with *error*."""

@@ -11,7 +11,7 @@ from tests.clients.conftest import MIB, ROUGH, SAMPLE_BYTES, Sample, make_sample
 from tests.clients.test_clients import CLIENTS, run
 from tests.proxy import Proxy
 from tests.server import Server
-from tests.stores.clouds import CLOUDS, AzureCloud, Cloud
+from tests.stores.clouds import CLOUDS, Cloud
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 def test_a_client_resumes_and_its_object_is_the_file(
     name: str, server: Server, cloud: Cloud, sample: Sample, tmp_path: Path
 ) -> None:
-    if name == "tus-java-client" and isinstance(cloud, AzureCloud):
-        # It gives up at 409, which a slow store can still bring about: bytes of the connection that
-        # broke are stored after HEAD has told the offset. Seldom, and only while the spool is full.
-        pytest.skip("tus-java-client does not try again after 409, seen seldom on slow stores")
     client, repeated = CLIENTS[name]
     with Proxy(server.address, breaks=ROUGH) as rough:
         location = run(client(url(rough), sample, tmp_path / "kept"))

@@ -17,6 +17,9 @@ class Side:
     def is_abandoned(self) -> bool:
         return False
 
+    def is_readable(self) -> bool:
+        return False
+
     def duplicate(self) -> int | None:
         return None
 

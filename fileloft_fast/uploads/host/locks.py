@@ -7,6 +7,7 @@ and tells the first of those who asked that it is its turn, and who else has ask
     ask ID            who holds ID lets go of it
     turn ID PEER…     ID is free, and these want it too
     look ID NUMBER    who holds ID settles it, then says
+    wait NUMBER       the holder is at it
     settled NUMBER
 
 Messages may be lost, so that whoever waits tries again by itself.
@@ -19,6 +20,7 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self, cast
 
+from fileloft_fast.errors import UploadLockedError
 from fileloft_fast.uploads.host.files import Role, place_of
 from fileloft_fast.uploads.locks import Hold, Locks, OuterHold
 
@@ -37,7 +39,7 @@ _TRY_SELDOM_S: Final = 0.05
 _ASK_EVERY_S: Final = 0.05
 _YIELD_S: Final = 0.01
 """For so long who was asked leaves an upload to those who asked: their loops have to wake up."""
-_LOOK_S: Final = 1.5  # what Hold.settle takes at most, and the way there and back
+_LOOK_S: Final = 1.5  # after the last word of the holder's process, which has many in that time
 _LOOK_EVERY_S: Final = 0.01
 _LOOKS: Final = 10  # then it is asked again: another process may have it by now
 
@@ -113,6 +115,25 @@ class HostHold(OuterHold):
         self._leave()
 
 
+class _Look:
+    """A look at an upload that another process holds: what that says, and how long it is given."""
+
+    __slots__ = ("_ends_at", "_loop", "answer", "is_heard", "limit")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        self.answer: asyncio.Future[None] = loop.create_future()
+        self.limit = asyncio.timeout(_LOOK_S)
+        self.is_heard = False
+        self._loop = loop
+        self._ends_at = loop.time() + timeout_s + _LOOK_S
+
+    def extend(self) -> None:
+        """Wait on: the holder's process is alive, and at it."""
+        self.is_heard = True
+        if not self.limit.expired():
+            self.limit.reschedule(min(self._loop.time() + _LOOK_S, self._ends_at))
+
+
 class HostLocks(Locks):
     """The locks of this process and of the others that work in the same directory.
 
@@ -130,14 +151,14 @@ class HostLocks(Locks):
         """What is locked here and wanted by others, the first one first."""
         self.yielded: set[UploadId] = set()
         self._loop = asyncio.get_running_loop()
-        self._looks: dict[str, asyncio.Future[None]] = {}
+        self._looks: dict[str, _Look] = {}
         self._looked = 0
-        self._settling: set[asyncio.Task[None]] = set()
+        self._settling: dict[tuple[str, str], asyncio.Task[None]] = {}
         post.start(self._on_message)
 
     def close(self) -> None:
         """Give everything back."""
-        for task in tuple(self._settling):
+        for task in tuple(self._settling.values()):
             task.cancel()
         self.post.close()
         self.files.close()
@@ -152,16 +173,23 @@ class HostLocks(Locks):
         return upload in self.queues or self.files.is_locked_elsewhere(place_of(upload))
 
     async def settle(self, upload: UploadId) -> None:
-        """Wait until the file has every byte that a holder's client has sent, wherever that is."""
+        """Wait until the file has every byte that a holder's client has sent, wherever that is.
+
+        Raises what ``Hold.settle`` raises. A process that says nothing is not waited for longer.
+        """
         holder = self._locked_here(upload)
         if holder is not None:
             await holder.settle()
             return
         place = place_of(upload)
         if self.files.is_locked_elsewhere(place):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
-                    await self._settle_elsewhere(upload, place)
+            look = _Look(self._loop, self.timeout_s)
+            try:
+                async with look.limit:
+                    await self._settle_elsewhere(upload, place, look)
+            except TimeoutError as error:
+                if look.is_heard:
+                    raise UploadLockedError("the holder's bytes are not in yet") from error
 
     def pass_on(self, hold: HostHold) -> None:
         """Let go of what *hold* has locked. Only for the holder, about to leave the queue."""
@@ -192,6 +220,8 @@ class HostLocks(Locks):
                 self._on_turn(cast("UploadId", upload), others)
             case ["look", upload, number]:
                 self._on_look(cast("UploadId", upload), sender, number)
+            case ["wait", number]:
+                self._on_wait(number)
             case ["settled", number]:
                 self._on_settled(number)
             case _:
@@ -215,19 +245,29 @@ class HostLocks(Locks):
 
     def _on_look(self, upload: UploadId, sender: str, number: str) -> None:
         holder = self._locked_here(upload)
-        if holder is not None:
+        if holder is None:
+            return
+        self.post.tell(sender, "wait", number)
+        look = sender, number
+        if look not in self._settling:  # else it is asked again
             task = self._loop.create_task(self._tell_settled(holder, sender, number))
-            self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            self._settling[look] = task
+            task.add_done_callback(lambda _: self._settling.pop(look))
+
+    def _on_wait(self, number: str) -> None:
+        look = self._looks.get(number)
+        if look is not None:
+            look.extend()
 
     def _on_settled(self, number: str) -> None:
-        answer = self._looks.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(None)
+        look = self._looks.get(number)
+        if look is not None and not look.answer.done():
+            look.answer.set_result(None)
 
     async def _tell_settled(self, holder: HostHold, sender: str, number: str) -> None:
-        await holder.settle()
-        self.post.tell(sender, "settled", number)
+        with contextlib.suppress(UploadLockedError):  # who looks comes to the same by itself
+            await holder.settle()
+            self.post.tell(sender, "settled", number)
 
     # -- what they share ------------------------------------------------------------------------
 
@@ -241,15 +281,15 @@ class HostLocks(Locks):
         holder = self.holder(upload)
         return holder if isinstance(holder, HostHold) and holder.locked else None
 
-    async def _settle_elsewhere(self, upload: UploadId, place: int) -> None:
+    async def _settle_elsewhere(self, upload: UploadId, place: int, look: _Look) -> None:
         """Ask the holder to settle, until it says so or lets go."""
         self._looked += 1
         number = str(self._looked)
-        answer = self._looks[number] = self._loop.create_future()
+        self._looks[number] = look
         try:
             while self.files.is_locked_elsewhere(place):
                 self.post.tell_all("look", upload, number)
-                if await self._is_settled(answer, place):
+                if await self._is_settled(look.answer, place):
                     return
         finally:
             del self._looks[number]

@@ -153,6 +153,21 @@ def test_a_writer_that_waits_for_room_can_be_interrupted(tmp_path: Path) -> None
     play(tmp_path, act)
 
 
+def test_a_writer_that_was_interrupted_between_two_pieces_waits_for_no_room(tmp_path: Path) -> None:
+    async def act(process: Spooled) -> None:
+        process.objects.faults.down = True
+        await process.create(ID, 12 * PART)
+        appender = await process.store.open(await process.load(ID))
+        await appender.write(bytes(3 * PART))
+        appender.cancel()
+        with pytest.raises(UploadLockedError):
+            await appender.write(bytes(PART))
+        await appender.keep()
+        assert (await process.load(ID)).info.offset == 3 * PART
+
+    play(tmp_path, act)
+
+
 def test_a_short_body_waits_for_room_no_longer_than_a_request_may(tmp_path: Path) -> None:
     async def act(process: Spooled) -> None:
         process.objects.faults.down = True

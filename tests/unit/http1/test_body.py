@@ -111,3 +111,30 @@ def test_many_tiny_chunks_in_one_read_are_noticed_and_forgotten() -> None:
         assert not body.tiny
 
     run(scene)
+
+
+class Readable(LendingSide):
+    """A connection whose socket has bytes."""
+
+    def is_readable(self) -> bool:
+        return True
+
+
+def test_bytes_are_pending_until_they_are_handed_out_or_are_of_the_next_request() -> None:
+    async def scene() -> None:
+        head = RequestHead("PATCH", "/files/a", {}, content_length=5)
+        body = RequestBody(LendingSide(), asyncio.get_running_loop(), head)
+        seen = [body.pending]
+        body.feed(b"abc")
+        seen.append(body.pending)
+        body.take()
+        seen.append(body.pending)
+        assert seen == [False, True, False]
+        waiting = RequestBody(Readable(), asyncio.get_running_loop(), head)
+        seen = [waiting.pending]
+        waiting.feed(b"abcde")
+        waiting.take()
+        seen.append(waiting.pending)  # what the socket has is of another request now
+        assert seen == [True, False]
+
+    asyncio.run(scene())
