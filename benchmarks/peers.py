@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from fileloft_fast.bench.process import cpu_s
+from tests.ports import free_port
 from tests.server import Server, workers_of
 
 if TYPE_CHECKING:
@@ -132,13 +133,6 @@ def nginx(files: Path, folder: Path, pair: Pair | None = None) -> Iterator[Peer]
             process.terminate()
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def find_nginx() -> str | None:
     """Return the path of nginx, which is not on every user's PATH."""
     return shutil.which("nginx", path=os.defpath + ":/usr/sbin:/usr/local/sbin")
@@ -154,9 +148,12 @@ def report(*words: object) -> dict[str, Any]:
 
 
 def build() -> None:
-    """Compile the C programs."""
+    """Compile the C programs; one process at a time."""
     words = ["make", "--quiet", "-f", "benchmarks/limit/limit.mk"]
-    subprocess.run(words, check=True)  # noqa: S603
+    LIMIT.mkdir(parents=True, exist_ok=True)
+    with (LIMIT / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(words, check=True)  # noqa: S603
 
 
 def raise_descriptor_limit() -> None:
@@ -172,7 +169,7 @@ def say(line: str) -> None:
 
 
 def _wait_for_worker(pid: int) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not workers_of(pid):
         if time.monotonic() > end:
             raise RuntimeError("nginx did not start: see error.log beside its configuration")

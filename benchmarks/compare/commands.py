@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.peers import Peer, free_port
+from benchmarks.peers import Peer
 from fileloft_fast.bench.launch import end_process
 from fileloft_fast.errors import FileloftError
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -24,11 +24,12 @@ from tests.clients.commands import Client, aiotus, tus_java_client, tus_js_clien
 from tests.clients.conftest import MIB, Sample, program
 from tests.deadline import eventually
 from tests.endpoint import Endpoint
+from tests.ports import free_port
 from tests.proxy import Break, End, Proxy
 from tests.server import Server
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 180
 SIZE: Final = 9 * MIB + 4321
 PASSWORD: Final = "loopback"
 PATH: Final = f"{os.defpath}:/usr/sbin:/usr/local/sbin"
@@ -85,11 +86,6 @@ def trusting(folder: Path, authority: Authority) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 def rendered(name: str, replaced: Mapping[str, str]) -> str:
     """Return a configuration of deploy/ with *replaced*, each of which must be in it."""
     text = (DEPLOY / name).read_text()
@@ -110,7 +106,7 @@ def running(words: list[str], port: int, said: Path) -> Iterator[None]:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
         try:
-            eventually(answers, within_s=20.0)
+            eventually(answers)
             yield
         finally:
             process.terminate()

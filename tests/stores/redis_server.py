@@ -9,12 +9,13 @@ from shutil import which
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.deadline import eventually
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_START_S: Final = 10.0
-_STOP_S: Final = 10.0
+_START_S: Final = 60.0
+_STOP_S: Final = 60.0
 
 
 class RedisServer:
@@ -23,7 +24,7 @@ class RedisServer:
     def __init__(self, directory: Path, *, persistent: bool = False) -> None:
         self._directory = directory
         self._persistent = persistent
-        self.port = _free_port()
+        self.port = free_port()
         self._process = self._start()
 
     def __enter__(self) -> Self:
@@ -95,10 +96,3 @@ class RedisServer:
             return self.command("PING") == b"+PONG\r\n"
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

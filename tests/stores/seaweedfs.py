@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.deadline import eventually
+from tests.ports import free_port
 
 ACCESS_KEY: Final = "testkey"
 SECRET_KEY: Final = "testsecret"
@@ -146,20 +145,10 @@ def free_ports() -> dict[str, int]:
     names = [*_PORTS, *(f"{name}.grpc" for name in _PORTS)]
     found: dict[str, int] = {}
     while len(found) < len(names):
-        port = random.randrange(10_000, 32_000)
-        if port not in found.values() and _is_free(port):
+        port = free_port()
+        if port not in found.values():
             found[names[len(found)]] = port
     return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _answers(url: str) -> bool:

@@ -5,7 +5,6 @@ It keeps no preconditions and verifies no checksums of sessions; that is for the
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 from fileloft_fast.errors import RemoteRefusedError, SessionLostError
 from fileloft_fast.stores.remote.objects import Attributes, Objects
 from tests.deadline import eventually
+from tests.ports import free_port
 from tests.stores.gcs_visit import GRANULE, play
 from tests.stores.pieces import PLAIN, RICH, Source, complete, crc32c_of, fresh_key, read, upload
 
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 BUCKET: Final = "tusbucket"
 PART: Final = 2 * GRANULE
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def answers(url: str) -> bool:
@@ -50,7 +45,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
     try:
-        eventually(lambda: answers(f"{url}/storage/v1/b/{BUCKET}"), within_s=30)
+        eventually(lambda: answers(f"{url}/storage/v1/b/{BUCKET}"), within_s=60)
         yield url
     finally:
         process.kill()
