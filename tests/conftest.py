@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.endpoint import Endpoint
 from tests.server import Server
+
+# How long an example takes, and how long it takes to draw one, is the machine's: other tests run.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 class Fleet:

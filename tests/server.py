@@ -13,13 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from tests.deadline import PATIENCE_S
+
 if TYPE_CHECKING:
     import ssl
 
 _LISTENING: Final = r"listening(?: address=|\",\"address\":\")(\S+):(\d+)"  # plain or JSON
 _LISTENING_UNIX: Final = r"listening socket="
-_START_S: Final = 20.0
-_STOP_S: Final = 20.0
+_START_S: Final = 60.0
+_STOP_S: Final = 60.0
 
 
 class Server:
@@ -83,7 +85,7 @@ class Server:
         return self._process.poll() is None
 
     def wait_for_log(
-        self, pattern: str, within_s: float = 10.0, *, after: int = 0
+        self, pattern: str, within_s: float = PATIENCE_S, *, after: int = 0
     ) -> re.Match[str]:
         """Return the first match of *pattern* in the log, waiting until it is written.
 

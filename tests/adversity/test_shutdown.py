@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MIB: Final = 1024 * 1024
 DRAIN_S: Final = 2
-SLOW: Final = Fate(up=Course(piece=16_384, pause_s=0.01))
+SLOW: Final = Fate(up=Course(piece=16_384, pause_s=0.02))
 
 
 def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
     server = Server(tmp_path, settings)
     with Proxy(server.address, otherwise=SLOW) as proxy:
         senders = [
-            Sender(proxy.address, random.Random(str(kind)).randbytes(8 * MIB), kind)
+            Sender(proxy.address, random.Random(str(kind)).randbytes(16 * MIB), kind)
             for kind in Kind
         ]
         statuses: list[int] = []
@@ -36,11 +36,11 @@ def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
         ]
         for thread in threads:
             thread.start()
-        eventually(lambda: proxy.passed_up > 6 * MIB, within_s=20)
+        eventually(lambda: proxy.passed_up > 6 * MIB)
         start = time.monotonic()
         server.terminate()
         assert server.wait() == 0
-        assert time.monotonic() - start < DRAIN_S + 1.5
+        assert time.monotonic() - start < DRAIN_S + 10  # half of what they would need
         server.assert_clean_log()
         for thread in threads:
             thread.join()

@@ -46,7 +46,7 @@ def caddy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: accepts(process, address), within_s=20.0)
+        eventually(lambda: accepts(process, address))
         yield address
     finally:
         process.terminate()

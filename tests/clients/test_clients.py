@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.endpoint import Endpoint
     from tests.proxy import Proxy
 
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 180
 
 pytestmark = pytest.mark.e2e
 

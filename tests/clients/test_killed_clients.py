@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.endpoint import Endpoint
 
 STALL_AT: Final = 21 * MIB
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 180
 
 pytestmark = pytest.mark.e2e
 

@@ -151,7 +151,7 @@ def test_idle_connections_are_closed_and_no_new_ones_taken(fleet: Fleet) -> None
         idle.assert_silent_end()
         silent.assert_silent_end()
         assert server.wait() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 9  # a drain may take ten seconds
     with pytest.raises(ConnectionRefusedError):
         endpoint.connect()
     server.assert_clean_log()
@@ -181,7 +181,7 @@ def test_a_download_that_stalls_does_not_hold_the_server_up(fleet: Fleet) -> Non
         assert wire.wait_readable(5)
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
     server.assert_clean_log()
 
 

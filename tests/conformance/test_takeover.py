@@ -23,7 +23,7 @@ def test_the_next_patch_takes_over_from_one_that_stalls(tus: Endpoint) -> None:
         begin_append(tus, stalled, upload, 1000, b"a" * 400)
         started = time.monotonic()
         answer = tus.append(upload, 400, b"b" * 600)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0
         assert (answer.status, answer["Upload-Offset"]) == (204, "1000")
         stalled.send_pieces([b"A" * 600])
         assert end_of(stalled) in {0, 423}
@@ -140,7 +140,7 @@ def test_delete_ends_a_running_patch_and_nothing_comes_back(tus: Endpoint) -> No
         begin_append(tus, wire, upload, 1000, b"x" * 400)
         started = time.monotonic()
         assert tus.ask("DELETE", upload).status == 204
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0
         wire.send_pieces([b"y" * 600])
         assert end_of(wire) in {0, 404, 410, 423}
     tus.assert_gone(upload)

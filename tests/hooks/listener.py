@@ -112,7 +112,7 @@ class HookServer:
             return [heard.type for heard in self.heard if heard.upload["ID"] == ident]
 
     def wait_for(
-        self, kind: str, count: int = 1, *, of: str = "", within_s: float = 15.0
+        self, kind: str, count: int = 1, *, of: str = "", within_s: float = 60.0
     ) -> list[Heard]:
         """Return what was heard of *kind* as soon as it was *count* times, *of* one upload's path.
 

@@ -52,7 +52,7 @@ class Crowd:
 
     def wait_for(self, count: int) -> None:
         """Wait until *count* uploads were acknowledged as finished."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while len(self.acknowledged) < count:
             assert time.monotonic() < end
             time.sleep(0.002)
@@ -210,7 +210,7 @@ def test_a_stop_does_not_wait_for_a_hook_that_hangs(tmp_path: Path, listener: Ho
         started = time.monotonic()
         server.terminate()
         assert server.wait() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         waiting.join()
         assert [answer.status for answer in answers] == [503]
         assert endpoint.uploads() == set()

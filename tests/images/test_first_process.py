@@ -67,4 +67,4 @@ def test_it_reaps_what_others_leave_behind(server: FirstProcess) -> None:
     own = children(server.first)  # workers
     server.run(_ORPHANS)
     assert len(children(server.first)) == len(own) + 3
-    eventually(lambda: children(server.first) == own, within_s=10)
+    eventually(lambda: children(server.first) == own)

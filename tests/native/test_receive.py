@@ -204,10 +204,10 @@ async def test_progress_is_answered_when_the_transfer_ends(
 async def test_a_byte_now_and_then_is_progress_and_silence_is_not(yard: Yard) -> None:
     file = yard.file()
     client, server = yard.connection()
-    transfer = yard.engine.receive(server.fileno(), file, 0, LARGE, idle_ms=200)
+    transfer = yard.engine.receive(server.fileno(), file, 0, LARGE, idle_ms=600)
     began = yard.loop.time()
     count = 0
-    while yard.loop.time() - began < 0.5:
+    while yard.loop.time() - began < 1.2:
         await yard.sent(client, b"x")
         count += 1
         await yard.moved(transfer, count)
@@ -232,10 +232,10 @@ async def test_less_than_the_minimum_rate_is_a_timeout(yard: Yard) -> None:
 async def test_the_minimum_rate_is_met(yard: Yard) -> None:
     file = yard.file()
     client, server = yard.connection()
-    transfer = yard.engine.receive(server.fileno(), file, 0, LARGE, idle_ms=100, min_rate=100)
+    transfer = yard.engine.receive(server.fileno(), file, 0, LARGE, idle_ms=600, min_rate=100)
     began = yard.loop.time()
     count = 0
-    while yard.loop.time() - began < 0.4:
+    while yard.loop.time() - began < 1.2:
         await yard.sent(client, bytes(100))
         count += 100
         await yard.moved(transfer, count)

@@ -113,9 +113,9 @@ def test_while_the_bucket_is_away_nothing_that_waits_is_lost(
             ):
                 assert told.status == 503
                 assert int(told.fields["retry-after"]) > 0
-        eventually(lambda: is_verified(app, path), within_s=30)
+        eventually(lambda: is_verified(app, path))
         assert app.retrieve(path) == content
-        eventually(lambda: not staged(tmp_path), within_s=20)
+        eventually(lambda: not staged(tmp_path))
     assert not bucket.sessions()
 
 
@@ -128,7 +128,7 @@ def test_a_crash_while_an_object_leaves_loses_nothing(
         way.otherwise = Fate(up=Course(after=PART_BYTES // 2, end=End.STALL))
         verifying = threading.Thread(target=verify_in_vain, args=(app, path))
         verifying.start()
-        eventually(lambda: way.passed_up >= PART_BYTES // 2, within_s=20)
+        eventually(lambda: way.passed_up >= PART_BYTES // 2)
         app.server.kill()
         verifying.join()
     way.otherwise = UNHARMED

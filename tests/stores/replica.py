@@ -185,7 +185,7 @@ def bucket_of(kind: str) -> Bucket:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, 120))
 
 
 def content(size: int) -> bytes:

@@ -63,7 +63,7 @@ class Town(Protocol):
 class RedisTown:
     """Replicas around a Redis, each behind a proxy of its own."""
 
-    settles_s = 0.2
+    settles_s = 1.5  # less than a lease lasts; how quick it is, is told by a median elsewhere
 
     def __init__(self, server: RedisServer, ttl_s: float) -> None:
         self.ttl_s = ttl_s

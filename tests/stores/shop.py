@@ -60,7 +60,7 @@ class Shop:
         """Assert that the upload is finished, and its object *content*; return the object."""
         assert self.tus.offset(upload) == len(content)
         if self.mode == "spool":
-            eventually(lambda: self.look(upload) is not None, within_s=20, every_s=0.05)
+            eventually(lambda: self.look(upload) is not None, every_s=0.05)
         kept = self.look(upload)
         assert kept is not None
         assert kept.content == content
@@ -70,9 +70,9 @@ class Shop:
         """Assert that nothing is left of an upload: object, record, tail, session, files."""
         key = key_of(upload)
         assert self.tus.head(upload).status in {404, 410}
-        eventually(lambda: not [k for k in self.keys() if key in k], within_s=20, every_s=0.05)
-        eventually(lambda: key not in self.cloud.sessions(), within_s=20, every_s=0.05)
-        eventually(lambda: not list(self.tus.server.data.rglob(f"{key}*")), within_s=20)
+        eventually(lambda: not [k for k in self.keys() if key in k], every_s=0.05)
+        eventually(lambda: key not in self.cloud.sessions(), every_s=0.05)
+        eventually(lambda: not list(self.tus.server.data.rglob(f"{key}*")))
 
     def keys(self) -> list[str]:
         """Return the keys of the bucket."""

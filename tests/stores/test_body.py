@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import select
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -83,11 +82,8 @@ def test_a_peer_that_takes_nothing_is_left_and_little_is_read_for_it(source: Sou
         read.append(length)
         return await read_range(descriptor, length, offset)
 
-    with Rude(_wait_for_the_end) as rude:
-        began = time.monotonic()
-        with pytest.raises(TimeoutError):
-            send(rude.url, PieceBody(piece, read=counted, stall_s=0.3))
-        assert time.monotonic() - began < 5
+    with Rude(_wait_for_the_end) as rude, pytest.raises(TimeoutError):
+        send(rude.url, PieceBody(piece, read=counted, stall_s=0.3))
     in_the_kernel = sum(map(_largest_buffer, ("tcp_wmem", "tcp_rmem")))
     assert sum(read) <= in_the_kernel + MIB
 

@@ -72,11 +72,10 @@ def assert_alone(shop: Shop, final: str) -> None:
     key = key_of(final)
     eventually(
         lambda: sorted(each for each in shop.keys() if key in each) == [key, f"{key}.info"],  # noqa: SIM118
-        within_s=20,
         every_s=0.05,
     )
     assert key not in shop.cloud.sessions()
-    eventually(lambda: not list(shop.tus.server.data.rglob(f"{key}*")), within_s=20)
+    eventually(lambda: not list(shop.tus.server.data.rglob(f"{key}*")))
 
 
 @pytest.mark.parametrize("sizes", [LARGE, SMALL, MIXED], ids=["large", "small", "mixed"])
@@ -151,7 +150,7 @@ def test_a_join_over_a_faulty_way_makes_one_object(shop: Shop, how: How) -> None
     assert shop.proxy.seen[how] >= 1
     shop.proxy.heal()
     key = key_of(final)
-    eventually(lambda: shop.state(final) == "stored", within_s=20)
+    eventually(lambda: shop.state(final) == "stored")
     assert not [each for each in shop.keys() if key in each and each not in {key, f"{key}.info"}]  # noqa: SIM118
 
 

@@ -55,7 +55,7 @@ def test_stored_is_told_when_the_object_is_there(
             upload = tus.create(len(content))
             with tus.connect(60) as wire:
                 assert wire.ask(tus.render_append(upload, 0, content)).status == 204
-            (told,) = listener.wait_for("stored", of=upload, within_s=30)
+            (told,) = listener.wait_for("stored", of=upload)
             kept = cloud.look(key_of(upload))
             assert kept is not None
             assert kept.content == content
@@ -96,7 +96,7 @@ def test_stored_is_told_by_the_process_that_comes_next(
     listener.wait_for("post-finish", of=upload)
     server.kill()
     with Server(tmp_path, chosen):
-        (told,) = listener.wait_for("stored", of=upload, within_s=30)
+        (told,) = listener.wait_for("stored", of=upload)
         assert told.upload["Size"] == told.upload["Offset"] == len(LARGE)
         assert eventually(lambda: cloud.look(key_of(upload)))
 
@@ -115,7 +115,7 @@ def test_an_id_that_is_taken_in_the_bucket_is_refused(
     with Server(tmp_path, settings(cloud, listener, "finish")) as server:
         tus = Endpoint(server)
         upload = tus.finish(b"first")
-        eventually(lambda: not tus.info_file(upload).exists(), within_s=20)
+        eventually(lambda: not tus.info_file(upload).exists())
         assert tus.post({"Upload-Length": "5"}).status == 409
         kept = cloud.look(key_of(upload))
         assert kept is not None

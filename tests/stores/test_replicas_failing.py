@@ -73,7 +73,7 @@ def test_where_the_store_is_down_nothing_is_acknowledged_and_nothing_is_missing(
 
     async def work() -> None:
         async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
-            one.flusher.patience_s = 0.05
+            patience_s, one.flusher.patience_s = one.flusher.patience_s, 0.05
             await one.create(ID, len(data))
             await one.patch(ID, 0, data[:100])
             for size in (50, 2 * PART, len(data) - 100):
@@ -90,6 +90,7 @@ def test_where_the_store_is_down_nothing_is_acknowledged_and_nothing_is_missing(
             with pytest.raises(RemoteUnavailableError):
                 await one.create(UploadId("b" * 32), 5)
             one.memory.faults.down = False
+            one.flusher.patience_s = patience_s  # the store is there: no part has to be in a hurry
             assert await one.patch(ID, 100, data[100:]) == len(data)
 
     run(work())

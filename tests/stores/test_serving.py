@@ -155,7 +155,7 @@ def test_a_download_that_nobody_reads_is_ended(shop: Endpoint) -> None:
         wire.send(render_request("GET", upload))
         wire.wait_readable(10)
         before = len(shop.server.open_files())
-        eventually(lambda: len(shop.server.open_files()) < before, within_s=10)
+        eventually(lambda: len(shop.server.open_files()) < before)
         with pytest.raises((NoAnswerError, ConnectionResetError)):
             wire.read()
 
@@ -179,7 +179,7 @@ def test_a_server_starts_without_its_store(fake: GcsFake, tmp_path: Path) -> Non
         endpoint.assert_holds(upload, CONTENT)
         assert get(endpoint, upload).body == CONTENT
         fake.restart()
-        eventually(lambda: not endpoint.info_file(upload).exists(), within_s=40)
+        eventually(lambda: not endpoint.info_file(upload).exists())
         assert get(endpoint, upload).body == CONTENT
 
 
@@ -265,7 +265,7 @@ def test_nothing_arrives_after_a_client_that_is_back_was_told_the_offset(
             wire.half_close()  # and is gone; the rest waits in the socket until there is room
             offset = endpoint.offset(upload)
             fake.heal()
-            eventually(lambda: "part" in fake.asked, within_s=40)
+            eventually(lambda: "part" in fake.asked)
             answer = endpoint.append(upload, offset, BIG[offset:])
         assert (answer.status, offset) == (204, 3 * 2**18)
         assert get(endpoint, upload).body == BIG

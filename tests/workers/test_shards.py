@@ -109,7 +109,7 @@ def test_a_client_that_comes_back_to_any_worker_goes_on(
                 wire.send(content[sender.acknowledged : sender.acknowledged + 300_000])
                 sender.reached = len(content)
     sender.finish()
-    eventually(lambda: cloud.sha256(sender.path) == digest(content), within_s=20)
+    eventually(lambda: cloud.sha256(sender.path) == digest(content))
 
 
 def test_a_connection_that_is_kept_open_follows_its_requests(server: Server, cloud: Cloud) -> None:
@@ -134,7 +134,7 @@ def test_a_connection_that_is_kept_open_follows_its_requests(server: Server, clo
         assert wire.ask(render_request("OPTIONS", "/files/")).status == 204
     assert moved(endpoint) - before >= 2 * (size // (MIB // 2))
     for upload in uploads:
-        eventually(lambda upload=upload: cloud.sha256(upload) == digest(BYTES[:size]), within_s=20)  # type: ignore[misc]
+        eventually(lambda upload=upload: cloud.sha256(upload) == digest(BYTES[:size]))  # type: ignore[misc]
 
 
 def test_requests_in_a_row_are_answered_in_order(server: Server) -> None:
@@ -283,7 +283,7 @@ def test_uploads_move_where_the_number_of_workers_changes(
         for sender in senders:
             sender.address = server.address
             sender.finish(3)
-            eventually(lambda s=sender: cloud.sha256(s.path) == digest(content), within_s=20)  # type: ignore[misc]
+            eventually(lambda s=sender: cloud.sha256(s.path) == digest(content))  # type: ignore[misc]
 
 
 def test_no_worker_aborts_what_another_one_ships(cloud: Cloud, mode: str, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_no_worker_aborts_what_another_one_ships(cloud: Cloud, mode: str, tmp_pa
         assert set(cloud.sessions()) >= set(sessions)
         for sender in senders:
             sender.finish(0)
-            eventually(lambda s=sender: cloud.sha256(s.path) == digest(content), within_s=20)  # type: ignore[misc]
+            eventually(lambda s=sender: cloud.sha256(s.path) == digest(content))  # type: ignore[misc]
 
 
 def test_an_upgrade_waits_for_the_spools(cloud: Cloud, mode: str, tmp_path: Path) -> None:

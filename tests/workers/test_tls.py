@@ -32,7 +32,7 @@ def speaks(server: Server, context: ssl.SSLContext) -> bool:
         return False
 
 
-def test_every_worker_serves_a_renewed_certificate_within_a_second(tmp_path: Path) -> None:
+def test_every_worker_serves_a_renewed_certificate(tmp_path: Path) -> None:
     before, after = Authority.made(tmp_path / "before"), Authority.made(tmp_path / "after")
     live = before.issue()
     settings = {"FILELOFT_WORKERS": "4", **live.settings()}
@@ -42,7 +42,8 @@ def test_every_worker_serves_a_renewed_certificate_within_a_second(tmp_path: Pat
         shutil.copy(renewed.certificate, live.certificate)
         shutil.copy(renewed.key, live.key)
         server.send(signal.SIGHUP)
-        eventually(lambda: all(speaks(server, after.client()) for _ in range(16)), within_s=2.0)
+        eventually(lambda: sum("certificate renewed" in line for line in server.log) >= 4)
+        assert all(speaks(server, after.client()) for _ in range(16))
         assert not any(speaks(server, before.client()) for _ in range(8))
 
 
@@ -59,10 +60,10 @@ def test_no_request_over_tls_fails_while_the_server_is_upgraded(
     with Upgradable(tmp_path / "data", settings, tls=authority.client()) as server:
         load = Load(Endpoint(server), rate=60, streams=2, stream_bytes=300_000, stream_s=1.0)
         try:
-            eventually(lambda: load.small > 40, within_s=20)
+            eventually(lambda: load.small > 40)
             assert server.upgrade() == 0
             enough = load.small + 40
-            eventually(lambda: load.small > enough, within_s=20)
+            eventually(lambda: load.small > enough)
         finally:
             load.stop()
         assert not load.faults

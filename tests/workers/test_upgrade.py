@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DRAIN_S = 3
+
+
 @pytest.fixture(params=["1", "4"], ids=["alone", "workers"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgradable]:
     """Return a server, alone or of four workers."""
     settings = {
         "FILELOFT_WORKERS": request.param,
-        "FILELOFT_SHUTDOWN_TIMEOUT": "3",
+        "FILELOFT_SHUTDOWN_TIMEOUT": str(DRAIN_S),
         "FILELOFT_ENABLE_DOWNLOAD": "1",
     }
     with Upgradable(tmp_path, settings) as server:
@@ -57,7 +60,7 @@ def test_no_request_fails_under_load(server: Upgradable) -> None:
     try:
         for _ in range(2):
             enough = load.small + 50
-            eventually(lambda enough=enough: load.small > enough, within_s=20)  # type: ignore[misc]
+            eventually(lambda enough=enough: load.small > enough)  # type: ignore[misc]
             assert server.upgrade() == 0
     finally:
         load.stop()
@@ -96,13 +99,13 @@ def test_a_body_that_takes_too_long_ends_with_503_and_keeps_its_bytes(server: Up
     upload = endpoint.create(1000)
     with endpoint.connect() as wire:
         begin_append(endpoint, wire, upload, 1000, b"x" * 100)
+        started = time.monotonic()
         os.kill(server.pid, signal.SIGUSR2)
         server.wait_for_log("msg=stopping")
         wire.send(b"y" * 100)
         eventually(lambda: endpoint.offset(upload) == 200)
-        started = time.monotonic()
         assert end_of(wire) == 503
-        assert 1.0 < time.monotonic() - started < 5.0
+        assert time.monotonic() - started > DRAIN_S
     server.follow()
     assert endpoint.append(upload, 200, b"z" * 800).status == 204
 
@@ -116,7 +119,7 @@ def test_an_upload_is_taken_over_from_the_old_process(server: Upgradable) -> Non
         server.wait_for_log("msg=stopping")
         started = time.monotonic()
         assert endpoint.append(upload, 100, b"y" * 900).status == 204
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < DRAIN_S - 0.5  # when the old one would end it
         assert end_of(wire) in {0, 423}
     server.follow()
     endpoint.assert_holds(upload, b"x" * 100 + b"y" * 900)
@@ -132,7 +135,7 @@ def test_sigterm_ends_an_upgrade_that_goes_on(server: Upgradable) -> None:
         started = time.monotonic()
         server.terminate()
         assert end_of(wire) == 503
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < DRAIN_S - 0.5
     server.follow()
 
 

@@ -114,9 +114,7 @@ def test_where_a_server_works_alone_it_does_nothing_and_says_why(
     server = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(server, fcntl.LOCK_EX)
-        started = time.monotonic()
         assert sweep(directory, ENABLE_EXPIRATION="1", EXPIRATION_TTL="3600") == 1
-        assert time.monotonic() - started < 5.0  # it does not wait for the server to end
     finally:
         os.close(server)
     assert names(directory) == before

@@ -49,7 +49,7 @@ def checkpoints_of(objects: MemoryObjects) -> Checkpoints:
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    return asyncio.run(asyncio.wait_for(work, 10))
+    return asyncio.run(asyncio.wait_for(work, 60))
 
 
 async def first_version(objects: MemoryObjects) -> Version:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 
@@ -23,6 +22,21 @@ from tests.unit.flush.carting import PART, Yard, play, turns
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch)
+
+
+class Slow:
+    """Waits that nobody sits out."""
+
+    def next_s(self) -> float:
+        return 3600.0
+
+
+def probe(yard: Yard) -> None:
+    """Let the time until the next probe be over."""
+    outage = yard.flusher._outage
+    assert outage._timer is not None
+    outage._timer.cancel()
+    outage._on_due()
 
 
 def test_so_many_parts_are_in_flight_and_no_more() -> None:
@@ -113,7 +127,7 @@ def test_a_failure_is_tried_again_until_it_works() -> None:
 
 
 def test_an_upload_that_failed_rests_while_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # waits of their real length
+    monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
 
     async def scene() -> None:
         yard = Yard(at_once=1)
@@ -130,13 +144,6 @@ def test_an_upload_that_failed_rests_while_others_go_on(monkeypatch: pytest.Monk
         await yard.flusher.stop()
 
     play(scene())
-
-
-class Slow:
-    """Waits that nobody sits out."""
-
-    def next_s(self) -> float:
-        return 3600.0
 
 
 def test_the_end_of_an_outage_wakes_those_who_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +166,7 @@ def test_the_end_of_an_outage_wakes_those_who_rest(monkeypatch: pytest.MonkeyPat
 
 def test_one_probe_at_a_time_goes_to_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", Slow)
-    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 0.01)
+    monkeypatch.setattr(fileloft_fast.flush.outage, "_PROBE_S", 3600.0)
 
     async def scene() -> None:
         yard = Yard()
@@ -174,11 +181,15 @@ def test_one_probe_at_a_time_goes_to_a_store_that_is_away(monkeypatch: pytest.Mo
             yard.add(f"large {number}", PART, begun=False)
         await turns()
         assert len(yard.cart.carried) == 8
-        await until(lambda: len(yard.cart.carried) == 9)
-        await asyncio.sleep(0.03)
+        probe(yard)
+        await turns()
         assert len(yard.cart.carried) == 9
         yard.cart.let()  # fails as the others did
-        await until(lambda: len(yard.cart.carried) == 10)
+        await turns()
+        assert len(yard.cart.carried) == 9
+        probe(yard)
+        await turns()
+        assert len(yard.cart.carried) == 10
         yard.cart.error = None
         yard.cart.release()
         await until(lambda: not yard.flusher.shipments)

@@ -154,7 +154,8 @@ def test_one_answer_is_no_proof_that_a_session_is_lost(
         async with spooled(tmp_path, bucket, plan) as process:
             await process.create(ID, len(content))
             await process.patch(ID, content[: 2 * PART])
-            await until(lambda: process.shipment(ID).shipped_end == 2 * PART)
+            await shipped(process, 2)
+            await until(lambda: process.shipment(ID).punched_to)  # or nothing would be lost
             faults = process.objects.faults
             faults.refuse(name, error=SessionLostError("404, says a replica that was restored"))
             faults.refuse("list_parts", times=denials, error=SessionLostError("404"))

@@ -66,7 +66,7 @@ async def opened(root: Path) -> AsyncIterator[Yard]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 10))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def test_the_tails_come_back_to_their_places_behind_a_hole(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Ear:
         pass
 
     async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.heard) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -109,7 +109,7 @@ def play(directory: Path, act: Callable[[Scene], Awaitable[None]]) -> None:
     async def scene() -> None:
         stage = Scene(directory)
         try:
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(240):
                 await act(stage)
         finally:
             stage.engine.close()
@@ -267,7 +267,7 @@ def test_what_is_too_old_becomes_a_letter_also_where_the_hook_is_down(tmp_path: 
         outbox = await scene.outbox(ear, max_age_s=0.0)
         for number in range(20):
             await outbox.tell(draft(f"u{number}"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(scene.letters()) < 20:
                 for courier in outbox._couriers:
                     courier.expire()

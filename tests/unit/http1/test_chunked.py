@@ -111,7 +111,7 @@ def test_a_malformed_trailer_is_refused_in_no_time(trailer: bytes) -> None:
     began = time.thread_time()
     with pytest.raises(BadRequestError):
         read(b"0\r\n" + trailer + b"\r\n\r\n", [])
-    assert time.thread_time() - began < 0.05
+    assert time.thread_time() - began < 0.5  # a millisecond; seconds where it is quadratic
 
 
 def test_white_space_around_a_trailer_is_no_part_of_it() -> None:
@@ -119,4 +119,4 @@ def test_white_space_around_a_trailer_is_no_part_of_it() -> None:
     trailer = b"Upload-Checksum: \t" + b" " * 900 + b"sha1 AA \tBB" + b" " * 50 + b"\r\n"
     _, _, reader = read(coded([b"x"], trailer), [])
     assert reader.trailers == {"upload-checksum": "sha1 AA \tBB"}
-    assert time.thread_time() - began < 0.05
+    assert time.thread_time() - began < 0.5

@@ -77,7 +77,7 @@ def play(
         kept = cast("AnyStore", store)
         intake = Intake(store=kept, algorithms=tus.algorithms, idle_ms=1000, min_rate=0)
         service = Service(tus, kept, locks, intake, Expiry(None))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scene(service, store, locks)
 
     asyncio.run(run())

@@ -136,7 +136,7 @@ def test_a_newcomer_ends_the_wait_for_room(*, arrived: bool) -> None:
         if arrived:
             body.feed(b"0\r\n\r\n")
             body.cut()  # the client has closed its side: it waits for its answer
-        async with asyncio.timeout(5), locks.hold(ID):
+        async with locks.hold(ID):
             assert store.ends == ["keep"]
         with pytest.raises(UploadLockedError):
             await bringing
@@ -157,8 +157,7 @@ def test_nothing_is_stored_once_somebody_was_told_of_the_upload() -> None:
         await store.waiting.wait()
         holder = locks.holder(ID)
         assert holder is not None
-        async with asyncio.timeout(5):
-            await holder.settle()
+        await holder.settle()
         assert store.ends == ["keep"]
         with pytest.raises(UploadLockedError):
             await bringing

@@ -52,7 +52,7 @@ def service_of(store: FsStore, locks: Locks) -> Service:
 
 
 async def settled(*awaited: Awaitable[Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*awaited)
 
 
@@ -65,7 +65,7 @@ def test_a_full_upload_is_told_of_once_it_is_synced(tmp_path: Path) -> None:
         await store.create(UploadInfo(id=ID, offset=Offset(0), length=5), b"")
         request, question = patch(size=5), head("HEAD", UPLOAD)
         appending = asyncio.create_task(service.answer(request, body_of(request, b"hello")))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await disk.syncs.wait()
             assert os.stat(tmp_path / ID).st_size == 5  # noqa: PTH116
             asking = asyncio.create_task(service.answer(question, body_of(question, b"")))

@@ -175,7 +175,7 @@ def test_a_lease_that_is_lost_while_it_is_handed_on_is_not_used() -> None:
 def test_the_timeout_covers_the_wait_here_and_the_wait_for_the_lease() -> None:
     async def scene() -> None:
         leases = FakeLeases()
-        locks = Locks(0.2, leases)
+        locks = Locks(1.0, leases)
         leases.gate.clear()
         first = asyncio.create_task(locks.hold(ID).__aenter__())
         await asyncio.sleep(0.1)
@@ -183,7 +183,7 @@ def test_the_timeout_covers_the_wait_here_and_the_wait_for_the_lease() -> None:
         with pytest.raises(UploadLockedError):
             await first
         await asyncio.sleep(0)
-        assert leases.timeout_s < 0.15  # half of it was spent in the queue
+        assert leases.timeout_s <= 0.9  # a tenth of it was spent in the queue
         with pytest.raises(UploadLockedError):
             await second
         assert not locks.queues

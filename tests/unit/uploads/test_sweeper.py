@@ -77,7 +77,7 @@ def play(
     async def run() -> None:
         locks, store = Locks(1), cast("AnyStore", shelf)
         sweeper = Sweeper(store, locks, Expiry(1), expired_s=expired_s, leftovers_s=0.001)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scene(sweeper, locks)
         assert not locks.queues
 
