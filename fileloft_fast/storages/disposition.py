@@ -15,7 +15,9 @@ _FILE: Final = "file"
 _AS_IT_IS: Final = {"7bit", "8bit", "binary"}
 
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_LINE: Final = re.compile(rf"({_WORD}):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+# The blanks are not given back (*+): a value may be blank too, and where the line then ends badly
+# each way to share thousands of them would be tried, which takes seconds.
+_LINE: Final = re.compile(rf"({_WORD}):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*)")
 _FOLD: Final = re.compile(r"\r\n[ \t]+")
 # Older browsers and those of today do not escape a backslash, which is why it may stand alone.
 # A value without quotes may be more than a token: boundaries with "=" or "/" are often sent so.

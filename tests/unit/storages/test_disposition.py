@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from fileloft_fast.errors import FormError
-from fileloft_fast.storages.disposition import is_form, parse_boundary
+from fileloft_fast.storages.disposition import is_form, parse_boundary, parse_part
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,10 @@ def test_a_form_without_a_boundary_of_the_grammar_is_refused(content_type: str) 
 )
 def test_what_is_no_form_is_known(content_type: str) -> None:
     assert not is_form(content_type)
+
+
+def test_a_line_of_blanks_takes_no_longer_than_its_length() -> None:
+    before = time.process_time()
+    with pytest.raises(FormError):
+        parse_part(b"a:" + b" " * 20_000 + b"\x01")  # half a minute where each way is tried
+    assert time.process_time() - before < 2
