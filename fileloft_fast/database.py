@@ -40,7 +40,8 @@ class Database:
 
     What is asked for while a transaction is being made durable goes into the next one together, so
     that many requests share one sync. *failed* is what whoever waits is told where the file cannot
-    be used. With *reading* nothing is written: looks wait for no other process.
+    be used. With *reading* nothing is written: looks wait for no other process. *check* raises
+    where a file that has just been opened is not to be used.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class Database:
         failed: Callable[[], FileloftError],
         *,
         reading: bool = False,
+        check: Work[None] = lambda _: None,
     ) -> None:
         self._path = path
         self._schema = schema
         self._failed = failed
+        self._check = check
         self._begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -158,6 +161,7 @@ class Database:
         try:
             self._path.chmod(0o600)
             connection.executescript(_PRAGMAS + self._schema)
+            self._check(connection)
         except BaseException:
             connection.close()
             raise

@@ -60,7 +60,8 @@ _BUSY_S: Final = 60
 PAGE: Final = 1000
 """How many rows a look returns at most."""
 
-_SPENT_KEPT_S: Final = 3600.0  # clocks of other hosts, and uploads that ran when the ticket ended
+SPENT_KEPT_S: Final = 86_400.0
+"""How long after its end a ticket is known to be spent: uploads may run when it ends."""
 
 _ENTRIES: Final = msgspec.msgpack.Decoder(Entry)
 _WISHES: Final = msgspec.msgpack.Decoder(Wish)
@@ -70,10 +71,21 @@ class Catalogue:
     """The catalogue in the file at *path*. Every method raises CatalogueError where that fails."""
 
     def __init__(self, path: Path) -> None:
+        self._tokens: dict[str, str] = {}
         schema = _SCHEMA + RUBBISH_SCHEMA + SESSIONS_SCHEMA
-        self._writing = Database(path, schema, _failed)
-        self._reading = Database(path, schema, _failed, reading=True)
+        self._writing = Database(path, schema, _failed, check=self._check)
+        self._reading = Database(path, schema, _failed, reading=True, check=self._check)
         self.sessions = Sessions(self._writing, self._reading)
+
+    def _check(self, c: sqlite3.Connection) -> None:
+        """Raise CatalogueError for another catalogue than the one that the folders belong to.
+
+        Who has taken the file away, to restore it perhaps, has not taken the objects away: for an
+        empty catalogue each of them would be rubbish.
+        """
+        for storage, token in self._tokens.items():
+            if _known_token(c, storage) != token:
+                raise CatalogueError(f"this is not the catalogue that knew {storage}")
 
     async def close(self) -> None:
         """Close the file."""
@@ -155,7 +167,9 @@ class Catalogue:
 
         Raises ConfigError where it is another storage's.
         """
-        return await self._writing.run(lambda c: _token(c, storage, str(folder)))
+        token = await self._writing.run(lambda c: _token(c, storage, str(folder)))
+        self._tokens[storage] = token
+        return token
 
     def forget(self, storage: str, *blobs: UploadId) -> None:
         """Know nothing more of uploads that are deleted; soon."""
@@ -256,7 +270,7 @@ def _await_verification(c: sqlite3.Connection, storage: str, entry: Entry, wish:
         raise ObjectExistsError("there is an object at this path")
     if waiting is not None:
         discard(c, storage, waiting.entry.blob)
-    kept_until = max(wish.expires_at, time.time()) + _SPENT_KEPT_S
+    kept_until = max(wish.expires_at, time.time()) + SPENT_KEPT_S
     c.execute("INSERT INTO spent VALUES (?, ?)", (wish.nonce, kept_until))
     c.execute(
         "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?)",
@@ -345,9 +359,20 @@ def _token(c: sqlite3.Connection, storage: str, folder: str) -> str:
         "INSERT INTO folders VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET folder = excluded.folder",
         (storage, folder, secrets.token_hex(16)),
     )
-    (token,) = c.execute("SELECT token FROM folders WHERE storage = ?", (storage,)).fetchone()
-    return str(token)
+    token = _known_token(c, storage)
+    assert token is not None
+    return token
+
+
+def _known_token(c: sqlite3.Connection, storage: str) -> str | None:
+    row = c.execute("SELECT token FROM folders WHERE storage = ?", (storage,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _prune(c: sqlite3.Connection, now: float) -> None:
-    c.execute("DELETE FROM spent WHERE expires_at <= ?", (now,))
+    # An upload by tus may go on for as long as it gets bytes: it must still find its ticket spent.
+    c.execute(
+        "DELETE FROM spent WHERE expires_at <= ? AND NOT EXISTS"
+        " (SELECT 1 FROM wishes WHERE wishes.nonce = spent.nonce AND NOT done)",
+        (now,),
+    )

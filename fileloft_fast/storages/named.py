@@ -14,9 +14,11 @@ from fileloft_fast.errors import (
     FileloftError,
     NoSuchStorageError,
     ObjectExistsError,
+    TicketExpiredError,
     WireError,
 )
 from fileloft_fast.model import UploadId
+from fileloft_fast.storages.catalogue import SPENT_KEPT_S
 from fileloft_fast.storages.paths import LONGEST_PATH_BYTES, check_path
 from fileloft_fast.tus.effects import Coding
 
@@ -108,11 +110,13 @@ class NamedStorage:
         """Make the complete upload *info* what *wish* says: pending, or permanent at once.
 
         However this ends but well, the upload is deleted.
-        Raises ObjectExistsError, TicketSpentError, CatalogueError, StoreError.
+        Raises ObjectExistsError, TicketError, CatalogueError, StoreError.
         """
         entry = wish.entry(info.id, info.offset)
         try:
             if wish.nonce:
+                if time.time() >= wish.expires_at + SPENT_KEPT_S:
+                    raise TicketExpiredError("the ticket ended long before the object had come")
                 await self._await_verification(entry, wish)
             else:
                 entry = await self._shelf.publish(entry, overwrite=wish.overwrite)
