@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets as randomness
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,14 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
-from fileloft_fast.errors import (
-    FileloftError,
-    RangeNotSatisfiableError,
-    RemoteUnavailableError,
-    StoreError,
-)
+from fileloft_fast.errors import FileloftError, RangeNotSatisfiableError
 from fileloft_fast.model import Response
-from fileloft_fast.observe.log import fields
 from fileloft_fast.s3front.asked import Asked, Operation, operation_of
 from fileloft_fast.s3front.buckets import Buckets
 from fileloft_fast.s3front.codes import AccessDeniedError, InvalidRequestError, s3_error
@@ -28,13 +21,12 @@ from fileloft_fast.s3front.objects import Objects
 from fileloft_fast.s3front.signature import carries_signature, verify
 from fileloft_fast.s3front.target import parse_path
 from fileloft_fast.storages.addresses import token_of
+from fileloft_fast.storages.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead
     from fileloft_fast.storages.named import Storages
     from fileloft_fast.tus.responses import Answers
-
-log = logging.getLogger(__name__)
 
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
 _LOOKS: Final = {"GET", "HEAD"}
@@ -89,7 +81,9 @@ class S3Service:
         try:
             answer = await self._serve(head, body)
         except FileloftError as error:
-            answer = _refused(error, head, request_id)
+            ends = self._answers.failed(error, head).close
+            answer = replace(_refused(error, head, request_id), close=ends)
+            answer = after_failure(error, answer, id=request_id)
         own = (*answer.own, ("X-Amz-Request-Id", request_id))
         says_how_long = any(name == "Cache-Control" for name, _ in own)
         common = self._answers.fields(head, () if says_how_long else _NO_STORE)
@@ -151,11 +145,7 @@ class S3Front:
 
 
 def _refused(error: FileloftError, head: RequestHead, request_id: str) -> Response:
-    """Return the answer for *error*; failing storage goes to the log."""
-    if isinstance(error, StoreError):
-        level = logging.WARNING if isinstance(error, RemoteUnavailableError) else logging.ERROR
-        said = fields(status=error.status, error=error, cause=error.__cause__, id=request_id)
-        log.log(level, "storage failed", extra=said)
+    """Return what an S3 client is told of *error*."""
     told = s3_error(error)
     own = [("Content-Type", CONTENT_TYPE)]
     if isinstance(error, RangeNotSatisfiableError):

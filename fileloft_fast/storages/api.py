@@ -12,9 +12,12 @@ import msgspec
 
 from fileloft_fast.errors import (
     FileloftError,
+    InvalidHeaderError,
     InvalidRequestError,
     MethodNotAllowedError,
     NoSuchObjectError,
+    ObjectExistsError,
+    PreconditionFailedError,
     UnauthorizedError,
     UploadNotFoundError,
 )
@@ -22,6 +25,7 @@ from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import TICKET, base_url, public_url, split_path
 from fileloft_fast.storages.description import describe_upload, object_url
 from fileloft_fast.storages.entry import Wish
+from fileloft_fast.storages.failing import after_failure
 from fileloft_fast.storages.showing import shown
 from fileloft_fast.storages.ticket import Ticket, sign_ticket
 from fileloft_fast.storages.wire import (
@@ -113,7 +117,7 @@ class Api:
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Return the answer for *error*: JSON, with the status and fields that it has anyway."""
-        plain = self._answers.failed(error, head)
+        plain = after_failure(error, self._answers.failed(error, head))
         code = error.code if isinstance(error, FileloftError) else FileloftError.code
         assert isinstance(plain.body, bytes)
         message = plain.body.decode().partition(": ")[2].rstrip("\n")
@@ -212,15 +216,23 @@ class Api:
     async def _store(
         self, storage: NamedStorage, path: str, head: RequestHead, body: Body
     ) -> Response:
+        if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
+            raise InvalidHeaderError("an object comes whole")
+        absent = head.headers.get("if-none-match", "").strip() == "*"
         wish = Wish(
             path=path,
             max_size=storage.largest(),
-            overwrite=_flag(head, "overwrite", default=True),
+            overwrite=_flag(head, "overwrite", default=True) and not absent,
             content_type=head.headers.get("content-type", ""),
         )
         coding = parse_coding(head.headers.get("content-encoding"))
         size = None if head.chunked or coding is not IDENTITY else head.content_length
-        return _said(_listed(await storage.put(wish, body, size, coding=coding)))
+        try:
+            return _said(_listed(await storage.put(wish, body, size, coding=coding)))
+        except ObjectExistsError as error:
+            if absent:
+                raise PreconditionFailedError(str(error)) from error
+            raise
 
     async def _delete(
         self, storage: NamedStorage, path: str, _head: RequestHead, _body: Body
@@ -232,7 +244,7 @@ class Api:
     async def _list(self, storage: NamedStorage, head: RequestHead) -> Response:
         query = parse_qs(head.query)
         limit = query.get("limit", [str(_MOST_LISTED)])[-1]
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= _MOST_LISTED):
+        if not (len(limit) <= 6 and limit.isascii() and 1 <= _number(limit) <= _MOST_LISTED):
             raise InvalidRequestError(f"limit must be from 1 to {_MOST_LISTED}")
         prefix, after = query.get("prefix", [""])[-1], query.get("after", [""])[-1]
         found: list[Listed] = []
@@ -241,6 +253,10 @@ class Api:
                 return _said(Listing(found, found[-1].path))
             found.append(_listed(entry))
         return _said(Listing(found, None))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def _listed(entry: Entry) -> Listed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -15,16 +14,14 @@ from fileloft_fast.errors import (
     MethodNotAllowedError,
     ObjectExistsError,
     PreconditionFailedError,
-    RemoteUnavailableError,
-    StoreError,
     TicketError,
     UnsupportedCodingError,
 )
 from fileloft_fast.model import Response
-from fileloft_fast.observe.log import fields
 from fileloft_fast.storages.addresses import split_path, token_of
 from fileloft_fast.storages.disposition import is_form
 from fileloft_fast.storages.entry import Wish
+from fileloft_fast.storages.failing import after_failure
 from fileloft_fast.storages.form_file import FormFile
 from fileloft_fast.storages.showing import shown
 from fileloft_fast.storages.ticket import read_ticket
@@ -37,8 +34,6 @@ if TYPE_CHECKING:
     from fileloft_fast.storages.ticket import Ticket
     from fileloft_fast.storages.ticket_uploads import TicketUploads
     from fileloft_fast.tus.responses import Answers
-
-log = logging.getLogger(__name__)
 
 METHODS: Final = "GET, HEAD, PUT, POST, OPTIONS"
 _PREFLIGHT: Final = ("Access-Control-Allow-Methods", METHODS)
@@ -72,11 +67,7 @@ class PublicObjects:
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Return the answer for *error*; failing storage goes to the log."""
-        if isinstance(error, StoreError):
-            level = logging.WARNING if isinstance(error, RemoteUnavailableError) else logging.ERROR
-            said = fields(status=error.status, error=error, cause=error.__cause__)
-            log.log(level, "storage failed", extra=said)
-        return self._answers.failed(error, head)
+        return after_failure(error, self._answers.failed(error, head))
 
     async def _serve(self, head: RequestHead, body: Body) -> Response:
         if head.method == "OPTIONS":
