@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-from fileloft_fast.errors import NoSuchObjectError, PreconditionFailedError
+from msgspec import structs
+
+from fileloft_fast.errors import PreconditionFailedError
 from fileloft_fast.model import Response
 from fileloft_fast.s3front.asked import check_key
 from fileloft_fast.s3front.codes import InvalidArgumentError, NotImplementedS3Error
 from fileloft_fast.s3front.incoming import Incoming
 from fileloft_fast.storages.entry import Wish
-from fileloft_fast.storages.showing import describe, sent
+from fileloft_fast.storages.showing import describe, latest
 from fileloft_fast.tus.headers import maybe_date
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ Fields = tuple[tuple[str, str], ...]
 
 _META: Final = "x-amz-meta-"
 _MOST_META_BYTES: Final = 2000  # S3 takes 2048, of which a bucket behind us needs some for an id
+_is_name: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # of a header field
 _LONGEST_TYPE: Final = 255
 _OVERRIDES: Final = {
     "response-cache-control": "Cache-Control",
@@ -43,11 +47,12 @@ class Objects:
     async def get(self, asked: Asked) -> Response:
         """Answer GetObject and HeadObject."""
         storage = self._storages.named(asked.bucket)
-        entry = await storage.look(check_key(storage, asked.key))
-        if entry is None:
-            raise NoSuchObjectError("no such object")
-        _check_conditions(asked, entry)
-        return await sent(storage, entry, asked.head, _described(asked, entry), ())
+
+        def described(entry: Entry) -> Fields:
+            _check_conditions(asked, entry)
+            return _described(asked, entry)
+
+        return await latest(storage, check_key(storage, asked.key), asked.head, described, ())
 
     async def put(self, asked: Asked) -> Response:
         """Answer PutObject: what is there with the answer is there for good."""
@@ -104,8 +109,8 @@ def check_metadata(found: Fields) -> Fields:
     """Return *found* if it can be kept with an object and sent as header fields."""
     if sum(len(name) + len(value) for name, value in found) > _MOST_META_BYTES:
         raise InvalidArgumentError(f"Metadata may have {_MOST_META_BYTES} bytes in all.")
-    if not all(map(_is_plain, (value for _, value in found))):
-        raise InvalidArgumentError("Metadata are printable ASCII.")
+    if not all(_is_name(name) and _is_plain(value) for name, value in found):
+        raise InvalidArgumentError("Metadata are printable ASCII, and their names are words.")
     return found
 
 
@@ -125,7 +130,8 @@ def _check_conditions(asked: Asked, entry: Entry) -> None:
 
 def _described(asked: Asked, entry: Entry) -> Fields:
     """Return what tells of *entry*, with what the client wants to be told instead."""
-    fields = dict(describe(entry))
+    kind = asked.value("response-content-type") or entry.content_type
+    fields = dict(describe(structs.replace(entry, content_type=kind)))
     for parameter, name in _OVERRIDES.items():
         value = asked.value(parameter)
         if not _is_plain(value):
