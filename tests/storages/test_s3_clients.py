@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +26,12 @@ from tests.storages.s3_clients import (
     refused,
     url_of,
 )
+from tests.stores.seaweedfs import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.stores.clouds import S3Cloud
 
 AWS: Final = Path(__file__).parents[2] / "build/clients/aws/bin/aws"
 """Put there by tests/clients/prepare."""
@@ -111,6 +115,33 @@ def test_aws_s3_copies_lists_and_removes(server: Server, tmp_path: Path) -> None
     assert hashlib.sha256(back.read_bytes()).digest() == hashlib.sha256(file.read_bytes()).digest()
     aws("rm", "--quiet", "--recursive", "s3://private/aws/")
     assert aws("ls", "--recursive", "s3://private") == ""
+
+
+def test_a_storage_in_a_bucket_is_one_of_the_front_too(bucket: S3Cloud, tmp_path: Path) -> None:
+    place = f"s3://{bucket.bucket}/front/?endpoint={bucket.url}&region={REGION}&path_style=1"
+    settings = {**S3_SETTINGS, **KEYS, "FILELOFT_STORAGES": f"behind={place}&paths=relaxed"}
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(11 * MIB))
+    with Server(tmp_path / "data", settings) as server, boto(server) as s3:
+        s3.upload_file(str(file), "behind", "a/large.bin", ExtraArgs={"Metadata": {"by": "me"}})
+        made = s3.put_object(Bucket="behind", Key="a/small.txt", Body=b"x", IfNoneMatch="*")
+        taken = partial(
+            s3.put_object, Bucket="behind", Key="a/small.txt", Body=b"y", IfNoneMatch="*"
+        )
+        assert refused(taken) == (412, "PreconditionFailed")
+        got = s3.get_object(Bucket="behind", Key="a/large.bin")
+        assert got["Body"].read() == file.read_bytes()
+        assert got["Metadata"] == {"by": "me"}
+        part = s3.get_object(Bucket="behind", Key="a/large.bin", Range="bytes=7-16")
+        assert part["Body"].read() == file.read_bytes()[7:17]
+        assert s3.head_object(Bucket="behind", Key="a/small.txt")["ETag"] == made["ETag"]
+        listed = s3.list_objects_v2(Bucket="behind", Prefix="a/")["Contents"]
+        assert [each["Key"] for each in listed] == ["a/large.bin", "a/small.txt"]
+        rolled_up = s3.list_objects_v2(Bucket="behind", Delimiter="/")
+        assert [each["Prefix"] for each in rolled_up["CommonPrefixes"]] == ["a/"]
+        keys = [{"Key": each["Key"]} for each in listed]
+        assert len(s3.delete_objects(Bucket="behind", Delete={"Objects": keys})["Deleted"]) == 2
+        assert s3.list_objects_v2(Bucket="behind")["KeyCount"] == 0
 
 
 def test_over_tls_bodies_come_in_chunks_with_a_checksum_after_them(tmp_path: Path) -> None:
