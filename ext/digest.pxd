@@ -1,7 +1,7 @@
 """Running checksums that a thread without the GIL can feed."""
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint64_t
 
 
 ctypedef void (*Absorb)(Hash* hash, const unsigned char* data, size_t length) noexcept nogil
@@ -10,7 +10,7 @@ ctypedef void (*Absorb)(Hash* hash, const unsigned char* data, size_t length) no
 ctypedef struct Hash:
     Absorb absorb
     void* context        # EVP_MD_CTX, XXH3_state_t, or NULL for a crc
-    uint32_t crc
+    uint64_t crc         # of its low bits where the crc has fewer
 
 
 @cython.final

@@ -1,3 +1,3 @@
-"""CRC-32 and CRC-32C. Only C reaches in here: see ext/crc.pxd."""
+"""CRC-32, CRC-32C and CRC-64/NVME. Only C reaches in here: see ext/crc.pxd."""
 
 __pyx_capi__: dict[str, object]

@@ -5,9 +5,10 @@ from typing import Final, final
 from typing_extensions import Buffer  # collections.abc has it from Python 3.12 on
 
 ALGORITHMS: Final[tuple[str, ...]]
-"""The names that passed the self-test at import, in the order in which they are advertised.
+"""What tus offers: the names that passed the self-test at import, in the order of the answer.
 
-Of sha1, sha256, sha512, md5, crc32, crc32c, xxh3-64 and xxh128."""
+Of sha1, sha256, sha512, md5, crc32, crc32c, xxh3-64 and xxh128. ``Digest``, ``digest_of`` and
+``Engine.checksum`` know crc64nvme too, which is S3's."""
 
 @final
 class Digest:
@@ -27,7 +28,7 @@ class Digest:
     def digest(self) -> bytes:
         """Return the checksum of what was added so far; may be called repeatedly.
 
-        Most significant byte first for crc32, crc32c, xxh3-64 and xxh128 (their canonical form).
+        Most significant byte first for the crcs, xxh3-64 and xxh128 (their canonical form).
         """
 
     def reset(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import zlib
+from functools import lru_cache
 from typing import Final
 
 import pytest
@@ -38,6 +39,14 @@ GOLDEN: Final = {
     "crc32c": ("00000000", "e3069283"),
     "xxh3-64": ("2d06800538d394c2", "72dcb18b67a17dff"),
     "xxh128": ("99aa06d3014798d86001c324468d497f", "33119477ede5dcd5e9716427681d5860"),
+    "crc64nvme": ("0000000000000000", "ae8b14860a799888"),
+}
+# NVM Command Set Specification 1.0a, 5.2.1.3.5: of 4 KiB
+CRC64NVME: Final = {
+    bytes(4096): "6482d367eb22b64e",
+    b"\xff" * 4096: "c0ddba7302eca3ac",
+    bytes(range(256)) * 16: "3e729f5f6750449c",
+    bytes(reversed(range(256))) * 16: "9a2df64b8e9e517e",
 }
 # RFC 3720, B.4
 CRC32C_RFC3720: Final = {
@@ -53,7 +62,9 @@ def second_source(algorithm: str, data: bytes) -> bytes:
         case "crc32":
             return zlib.crc32(data).to_bytes(4, "big")
         case "crc32c":
-            return crc32c_bit_by_bit(data).to_bytes(4, "big")
+            return crc_byte_by_byte(data, 32, 0x82F63B78).to_bytes(4, "big")
+        case "crc64nvme":
+            return crc_byte_by_byte(data, 64, 0x9A6C9329AC4BC9B5).to_bytes(8, "big")
         case "xxh3-64":
             return xxhash.xxh3_64_digest(data)
         case "xxh128":
@@ -62,20 +73,27 @@ def second_source(algorithm: str, data: bytes) -> bytes:
             return hashlib.new(algorithm, data).digest()
 
 
-def crc32c_bit_by_bit(data: bytes) -> int:
-    value = 0xFFFFFFFF
+def crc_byte_by_byte(data: bytes, bits: int, polynomial: int) -> int:
+    table = bytes_bit_by_bit(polynomial)
+    ones = value = (1 << bits) - 1
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-    return value ^ 0xFFFFFFFF
+        value = (value >> 8) ^ table[(value ^ byte) & 255]
+    return value ^ ones
 
 
-def test_every_algorithm_passes_its_self_test_and_keeps_its_place() -> None:
-    assert tuple(GOLDEN) == ALGORITHMS
+@lru_cache
+def bytes_bit_by_bit(polynomial: int) -> list[int]:
+    values = list(range(256))
+    for _ in range(8):
+        values = [(value >> 1) ^ (polynomial if value & 1 else 0) for value in values]
+    return values
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_of_tus_passes_its_self_test_and_keeps_its_place() -> None:
+    assert (*ALGORITHMS, "crc64nvme") == tuple(GOLDEN)
+
+
+@pytest.mark.parametrize("algorithm", GOLDEN)
 def test_golden_vectors(algorithm: str) -> None:
     empty, nine = GOLDEN[algorithm]
     running = Digest(algorithm)
@@ -93,7 +111,12 @@ def test_crc32c_vectors_of_rfc_3720(data: bytes, expected: str) -> None:
     assert digest_of("crc32c", data).hex() == expected
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("data", "expected"), CRC64NVME.items(), ids=["0", "1", "up", "down"])
+def test_crc64nvme_vectors_of_the_nvm_command_set(data: bytes, expected: str) -> None:
+    assert digest_of("crc64nvme", data).hex() == expected
+
+
+@pytest.mark.parametrize("algorithm", GOLDEN)
 @given(data=st.binary(max_size=4096), cuts=st.lists(st.integers(0, 4096), max_size=8))
 def test_digest_does_not_depend_on_how_the_network_cuts_the_body(
     algorithm: str, data: bytes, cuts: list[int]
@@ -105,7 +128,7 @@ def test_digest_does_not_depend_on_how_the_network_cuts_the_body(
     assert running.digest() == second_source(algorithm, data)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", GOLDEN)
 @pytest.mark.parametrize("length", [6143, 6144, 6145, 16383, 16384, 20011, 300_000])
 def test_long_input_around_the_thresholds_of_the_kernels(algorithm: str, length: int) -> None:
     data = (bytes(range(251)) * (length // 251 + 1))[:length]
@@ -115,7 +138,7 @@ def test_long_input_around_the_thresholds_of_the_kernels(algorithm: str, length:
         assert running.digest() == second_source(algorithm, data[shift:])
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", GOLDEN)
 def test_digest_may_be_asked_for_in_between_and_reset_begins_anew(algorithm: str) -> None:
     running = Digest(algorithm)
     running.update(NINE[:4])

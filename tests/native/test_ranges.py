@@ -79,7 +79,7 @@ def test_punch_tells_that_the_file_system_cannot(tmp_path: Path) -> None:
     run_denied(tmp_path, "fallocate", errno.EOPNOTSUPP, scenario)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "crc64nvme"])
 @pytest.mark.parametrize("length", [0, 1, HASHED_AT_ONCE, HASHED_AT_ONCE + 1, 3 * MIB - 7])
 async def test_checksum_is_that_of_exactly_the_range(
     yard: Yard, algorithm: str, length: int
