@@ -24,7 +24,7 @@ _PREFIX: Final = "x-amz-checksum-"
 # Fields with the prefix that name no checksum.
 _OTHERS: Final = frozenset({f"{_PREFIX}{name}" for name in ("algorithm", "mode", "type")})
 ALGORITHMS: Final[Mapping[str, str]] = {
-    f"{_PREFIX}{name}": name for name in ("crc32", "crc32c", "sha1", "sha256")
+    f"{_PREFIX}{name}": name for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 }
 """The digest of each field that is known."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -154,9 +154,16 @@ def render_upload_started(bucket: str, key: str, upload_id: str) -> bytes:
     return _document("InitiateMultipartUploadResult", text)
 
 
-def render_upload_completed(location: str, bucket: str, key: str, etag: str) -> bytes:
-    """Return CompleteMultipartUploadResult; *etag* is without quotes."""
+def render_upload_completed(
+    location: str, bucket: str, key: str, etag: str, checksums: Mapping[str, str]
+) -> bytes:
+    """Return CompleteMultipartUploadResult; *etag* is without quotes.
+
+    *checksums*: those of the whole object that were verified, in base64, by algorithm.
+    """
     text = _tag("Location", location) + _tag("Bucket", bucket) + _tag("Key", key) + _etag(etag)
+    text += "".join(_tag(f"Checksum{name.upper()}", value) for name, value in checksums.items())
+    text += _maybe_tag("ChecksumType", "FULL_OBJECT" if checksums else "")
     return _document("CompleteMultipartUploadResult", text)
 
 

@@ -35,6 +35,7 @@ from fileloft_fast.storages.sessions import Part, Session
 if TYPE_CHECKING:
     from fileloft_fast.model import UploadInfo
     from fileloft_fast.s3front.asked import Asked
+    from fileloft_fast.s3front.checksums import Expected
     from fileloft_fast.storages.entry import Entry, Wish
     from fileloft_fast.storages.named import NamedStorage, Storages
 
@@ -142,13 +143,16 @@ class Multipart:
         async with storage.reception.locks.hold(UploadId(asked.value("uploadId"))):
             session = await self._session(storage, asked)
             etag = session.etag
+            whole: tuple[Expected, ...] = ()  # who asks again is told of no checksum
             if not etag:
-                etag = (await self._join(storage, session, wanted, asked)).etag
+                whole = _of_whole(asked)
+                etag = (await self._join(storage, session, wanted, asked, whole)).etag
                 await storage.catalogue.sessions.finish(storage.name, session.id, etag)
                 storage.dirty.set()
         scheme = "https" if asked.head.secure else "http"
         location = f"{scheme}://{asked.head.authority}/{asked.bucket}/{asked.key}"
-        return xml(documents.render_upload_completed(location, asked.bucket, asked.key, etag))
+        told = {row.algorithm: asked.head.headers[row.field] for row in whole}
+        return xml(documents.render_upload_completed(location, asked.bucket, asked.key, etag, told))
 
     async def abort(self, asked: Asked) -> Response:
         """Answer AbortMultipartUpload."""
@@ -173,6 +177,7 @@ class Multipart:
         session: Session,
         wanted: list[tuple[int, str]],
         asked: Asked,
+        whole: tuple[Expected, ...],
     ) -> Entry:
         parts = _chosen(wanted, await storage.catalogue.sessions.parts(session.id))
         size = sum(part.size for part in parts)
@@ -185,7 +190,7 @@ class Multipart:
         info = replace(draft(wish.path, size), offset=Offset(size))
         info = await store.concatenate(info, found)
         try:
-            await _check_whole(storage, info, asked)
+            await _check_whole(storage, info, whole)
         except FileloftError:
             await store.remove(info.id)
             raise
@@ -217,11 +222,18 @@ def _check_size(asked: Asked, size: int) -> None:
         raise InvalidRequestError("x-amz-mp-object-size is not the size of the parts.")
 
 
-async def _check_whole(storage: NamedStorage, info: UploadInfo, asked: Asked) -> None:
+def _of_whole(asked: Asked) -> tuple[Expected, ...]:
+    """Return what the client says that all of the object hashes to. Raises S3Error."""
+    sent = {name: value for name, value in asked.head.headers.items() if is_checksum(name)}
+    return parse_expected(sent, UNSIGNED_PAYLOAD)
+
+
+async def _check_whole(
+    storage: NamedStorage, info: UploadInfo, whole: tuple[Expected, ...]
+) -> None:
     """Compare the object with what the client says that all of it hashes to."""
     store = storage.reception.store
-    sent = {name: value for name, value in asked.head.headers.items() if is_checksum(name)}
-    for row in parse_expected(sent, UNSIGNED_PAYLOAD):
+    for row in whole:
         file: FileSlice = await store.read(await store.load(info.id), 0, info.offset)
         try:
             digest = await store.engine.checksum(file.descriptor, 0, info.offset, row.algorithm)

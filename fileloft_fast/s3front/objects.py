@@ -67,7 +67,10 @@ class Objects:
             check=incoming.check,
             algorithm=incoming.algorithm,
         )
-        return Response(200, (("ETag", f'"{entry.etag}"'), *incoming.fields))
+        fields = incoming.fields
+        if fields:
+            fields = (*fields, ("X-Amz-Checksum-Type", "FULL_OBJECT"))
+        return Response(200, (("ETag", f'"{entry.etag}"'), *fields))
 
     async def delete(self, asked: Asked) -> Response:
         """Answer DeleteObject: it is gone, whether or not it was there."""

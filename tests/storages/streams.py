@@ -24,6 +24,7 @@ def put(
     pieces: Sequence[bytes],
     *,
     length: int | None = None,
+    field: str = CHECKSUM,
     checksum: str | None = None,
     secret_key: str | None = None,
     body: bytes | None = None,
@@ -31,8 +32,9 @@ def put(
 ) -> bytes:
     """Return a PUT of *pieces*, a chunk each; else as it says it is.
 
-    *length* is what it says of its content, *checksum* what its trailer does; the chunks are signed
-    with *secret_key*, or *body* is sent for them; *leave* is the number of a chunk to leave out.
+    *length* is what it says of its content, *checksum* what its trailer *field* does; the chunks
+    are signed with *secret_key*, or *body* is sent for them; *leave* is the number of a chunk to
+    leave out.
     """
     content = b"".join(pieces)
     fields = {
@@ -41,7 +43,7 @@ def put(
         "x-amz-content-sha256": PAYLOAD,
         "x-amz-date": bucket.datetime,
         "x-amz-decoded-content-length": str(len(content) if length is None else length),
-        "x-amz-trailer": CHECKSUM,
+        "x-amz-trailer": field,
     }
     path = f"/{bucket.name}/{key}"
     seed = bucket.signature_of(dart.canonical("PUT", path, {}, fields, PAYLOAD))
@@ -53,7 +55,7 @@ def put(
     signer = replace(bucket, secret_key=secret_key or bucket.secret_key)
     chain = Chain(signer.key, bucket.datetime, bucket.scope, seed)
     if body is None:
-        body = signed_body(chain, pieces, [f"{CHECKSUM}:{checksum or crc32(content)}"])
+        body = signed_body(chain, pieces, [f"{field}:{checksum or crc32(content)}"])
     if leave is not None:
         body = _without(body, pieces, leave)
     fields["content-length"] = str(len(body))

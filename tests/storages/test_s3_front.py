@@ -124,7 +124,7 @@ def test_checksums_are_verified_and_told(s3: Any, algorithm: str, size: int) -> 
     put(ContentMD5=md5)
     assert refused(lambda: put(ContentMD5=base64.b64encode(bytes(16)).decode()))[1] == "BadDigest"
     assert refused(lambda: put(ContentMD5="no"))[1] == "InvalidDigest"
-    assert refused(lambda: put(ChecksumCRC64NVME="AAAAAAAAAAA="))[0] == 501
+    assert refused(lambda: put(ChecksumXXHASH64="AAAAAAAAAAA="))[0] == 501
 
 
 def test_a_body_is_what_its_signature_says(s3: Any) -> None:

@@ -29,6 +29,7 @@ from tests.unit.s3front.test_examples import AT, SIGNED_CHUNKS, SIGNED_TRAILER
 
 CHAIN = Chain(b"key", "20130524T000000Z", "20130524/us-east-1/s3/aws4_request", "0" * 64)
 CRC = "x-amz-checksum-crc32"
+CRC64 = "x-amz-checksum-crc64nvme"
 KINDS = [STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER]
 PIECES = st.lists(st.binary(max_size=300), max_size=4)
 
@@ -247,6 +248,7 @@ DATA = b"123456789"
 CHECKSUMS = {
     CRC: "y/Q5Jg==",
     "x-amz-checksum-crc32c": "4waSgw==",
+    CRC64: "rosUhgp5mIg=",
     "x-amz-checksum-sha1": "98O8HYCOBHMq32eZZczDTKeuNEE=",
     "x-amz-checksum-sha256": "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
     "content-md5": "JfnnlDI7RTiF9RgfG2JNCw==",
@@ -271,11 +273,12 @@ def test_a_checksum_holds_for_its_data_alone(field: str) -> None:
         assert caught.value.code == ("InvalidDigest" if "md5" in field else "InvalidRequest")
 
 
-def test_a_checksum_may_come_after_the_data() -> None:
-    checked({"x-amz-trailer": CRC}, DATA, {CRC: CHECKSUMS[CRC]})
-    for trailers, code in (({CRC: "AAAAAA=="}, "BadDigest"), ({CRC: ""}, "MalformedTrailerError")):
+@pytest.mark.parametrize(("field", "wrong"), [(CRC, "AAAAAA=="), (CRC64, "AAAAAAAAAAA=")])
+def test_a_checksum_may_come_after_the_data(field: str, wrong: str) -> None:
+    checked({"x-amz-trailer": field}, DATA, {field: CHECKSUMS[field]})
+    for trailers, code in (({field: wrong}, "BadDigest"), ({field: ""}, "MalformedTrailerError")):
         with pytest.raises(S3Error) as caught:
-            checked({"x-amz-trailer": CRC}, DATA, trailers)
+            checked({"x-amz-trailer": field}, DATA, trailers)
         assert caught.value.code == code
 
 

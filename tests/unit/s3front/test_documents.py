@@ -135,10 +135,11 @@ def test_buckets() -> None:
 def test_a_multipart_upload_from_its_beginning_to_its_end() -> None:
     started = documents.render_upload_started("b", "k&", "u")
     assert read("CreateMultipartUpload", started) == {"Bucket": "b", "Key": "k&", "UploadId": "u"}
-    completed = documents.render_upload_completed("http://h/b/k", "b", "k", ETAG)
-    assert read("CompleteMultipartUpload", completed) == {
-        "Location": "http://h/b/k", "Bucket": "b", "Key": "k", "ETag": f'"{ETAG}"',
-    }  # fmt: skip
+    completed = {"Location": "http://h/b/k", "Bucket": "b", "Key": "k", "ETag": f'"{ETAG}"'}
+    told = {"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ChecksumType": "FULL_OBJECT"}
+    for checksums, more in (({}, {}), ({"crc64nvme": "AAAAAAAAAAA="}, told)):
+        document = documents.render_upload_completed("http://h/b/k", "b", "k", ETAG, checksums)
+        assert read("CompleteMultipartUpload", document) == completed | more
     page = PartList(
         bucket="b", key="k", upload_id="u", parts=[Part(2, 9, ETAG, AT)], after=1, following=2
     )
