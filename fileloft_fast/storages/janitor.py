@@ -7,7 +7,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from fileloft_fast.errors import FileloftError, UploadLockedError, UploadNotFoundError
+from fileloft_fast.errors import (
+    FileloftError,
+    StoreError,
+    UploadLockedError,
+    UploadNotFoundError,
+)
 from fileloft_fast.model import UploadId
 from fileloft_fast.observe.log import fields
 from fileloft_fast.storages.catalogue import PAGE
@@ -79,11 +84,21 @@ class Janitor:
             self._storage.dirty.set()  # there may be more
 
     async def _carry_away(self) -> int:
+        """Delete what nothing shows any more; what cannot be deleted is tried again next time."""
+        catalogue, name = self._storage.catalogue, self._storage.name
         removed = 0
-        while blobs := await self._storage.catalogue.rubbish(self._storage.name):
+        while blobs := await catalogue.rubbish(name):
+            gone: list[UploadId] = []
             for blob in blobs:
-                removed += await self._store.remove(blob)
-            await self._storage.catalogue.forgotten(self._storage.name, *blobs)
+                try:
+                    removed += await self._store.remove(blob)
+                except StoreError as error:
+                    log.warning("cannot be deleted", extra=self._said(id=blob, error=error))
+                else:
+                    gone.append(blob)
+            await catalogue.forgotten(name, *gone)
+            if len(gone) < len(blobs):
+                break
         return removed
 
     async def _sweep(self) -> int:
@@ -112,7 +127,7 @@ class Janitor:
                 self._storage.catalogue.forget(self._storage.name, upload)
         except UploadNotFoundError:
             return False
-        except UploadLockedError as error:
+        except (StoreError, UploadLockedError) as error:
             log.warning("cleaning passes over", extra=self._said(id=upload, error=error))
             return False
         return True

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.config import PathRules
 from fileloft_fast.errors import (
+    CatalogueError,
     FileloftError,
     NoSuchStorageError,
     ObjectExistsError,
@@ -109,7 +110,8 @@ class NamedStorage:
     async def settle(self, wish: Wish, info: UploadInfo) -> Entry:
         """Make the complete upload *info* what *wish* says: pending, or permanent at once.
 
-        However this ends but well, the upload is deleted.
+        However this ends but well, the upload is deleted: at once, or by the sweep where nobody can
+        tell whether the catalogue shows it.
         Raises ObjectExistsError, TicketError, CatalogueError, StoreError.
         """
         entry = wish.entry(info.id, info.offset)
@@ -120,6 +122,8 @@ class NamedStorage:
                 await self._await_verification(entry, wish)
             else:
                 entry = await self._shelf.publish(entry, overwrite=wish.overwrite)
+        except CatalogueError:
+            raise  # a commit that failed may be in the log of SQLite all the same
         except FileloftError:
             await self.reception.store.remove(info.id)
             raise
