@@ -110,6 +110,7 @@ class _Reader:
         self.parser.StartDoctypeDeclHandler = self._on_doctype
         self.root = Element("")
         self._open = [self.root]
+        self._texts: list[list[str]] = [[]]  # of each that is open, in pieces
         self._elements = 0
 
     def _on_start(self, name: str, _attributes: dict[str, str]) -> None:
@@ -119,12 +120,13 @@ class _Reader:
         element = Element(name.rpartition(" ")[2])
         self._open[-1].children.append(element)
         self._open.append(element)
+        self._texts.append([])
 
     def _on_end(self, _name: str) -> None:
-        self._open.pop()
+        self._open.pop().text = "".join(self._texts.pop())
 
     def _on_text(self, text: str) -> None:
-        self._open[-1].text += text
+        self._texts[-1].append(text)
 
     def _on_doctype(self, *_: object) -> None:
         raise MalformedXMLError("The XML has a document type.")
