@@ -27,7 +27,7 @@ class ObjectExistsError(WireError):
 
 
 class PreconditionFailedError(WireError):
-    """There is an object where ``If-None-Match: *`` wants none; what came was thrown away."""
+    """A condition of the request does not hold, or none can be promised; nothing was changed."""
 
     status = 412
     code = "precondition_failed"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from fileloft_fast.errors import PreconditionFailedError
 from fileloft_fast.model import Response
 from fileloft_fast.s3front.asked import check_key
 from fileloft_fast.s3front.codes import InvalidArgumentError, NotImplementedS3Error
 from fileloft_fast.s3front.incoming import Incoming
+from fileloft_fast.storages.conditions import OF_WHAT_IS_THERE
 from fileloft_fast.storages.entry import Wish
 from fileloft_fast.storages.showing import describe, latest
-from fileloft_fast.tus.headers import maybe_date
 
 if TYPE_CHECKING:
     from fileloft_fast.model import RequestHead
@@ -47,12 +47,8 @@ class Objects:
     async def get(self, asked: Asked) -> Response:
         """Answer GetObject and HeadObject."""
         storage = self._storages.named(asked.bucket)
-
-        def described(entry: Entry) -> Fields:
-            _check_conditions(asked, entry)
-            return _described(asked, entry)
-
-        return await latest(storage, check_key(storage, asked.key), asked.head, described, ())
+        path = check_key(storage, asked.key)
+        return await latest(storage, path, asked.head, partial(_described, asked), ())
 
     async def put(self, asked: Asked) -> Response:
         """Answer PutObject: what is there with the answer is there for good."""
@@ -75,6 +71,8 @@ class Objects:
     async def delete(self, asked: Asked) -> Response:
         """Answer DeleteObject: it is gone, whether or not it was there."""
         storage = self._storages.named(asked.bucket)
+        if must_be_absent(asked.head):
+            raise NotImplementedS3Error("No condition is implemented for deleting.")
         await storage.delete(check_key(storage, asked.key))
         return Response(204)
 
@@ -82,7 +80,7 @@ class Objects:
 def must_be_absent(head: RequestHead) -> bool:
     """Return whether nothing may be replaced. Raises NotImplementedS3Error."""
     known = head.headers.get("if-none-match", "")
-    if known not in {"", "*"} or "if-match" in head.headers:
+    if known not in {"", "*"} or any(name in head.headers for name in OF_WHAT_IS_THERE):
         raise NotImplementedS3Error("Of conditions, only If-None-Match: * is implemented here.")
     return known == "*"
 
@@ -115,20 +113,6 @@ def check_metadata(found: Fields) -> Fields:
     if not all(_is_name(name) and _is_plain(value) for name, value in found):
         raise InvalidArgumentError("Metadata are printable ASCII, and their names are words.")
     return found
-
-
-def _check_conditions(asked: Asked, entry: Entry) -> None:
-    """Raise PreconditionFailedError (RFC 9110, section 13.2.2: the first two steps)."""
-    headers = asked.head.headers
-    wanted = headers.get("if-match")
-    if wanted is not None:
-        tags = {tag.strip().strip('"') for tag in wanted.split(",")}
-        if tags.isdisjoint({entry.etag, "*"}):
-            raise PreconditionFailedError("the object is another one by now")
-        return
-    until = maybe_date(headers.get("if-unmodified-since", ""))
-    if until is not None and int(entry.modified_at) > until:
-        raise PreconditionFailedError("the object was modified since")
 
 
 def _described(asked: Asked, entry: Entry) -> Fields:

@@ -23,6 +23,7 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import TICKET, base_url, public_url, split_path
+from fileloft_fast.storages.conditions import must_be_absent
 from fileloft_fast.storages.description import describe_upload, object_url
 from fileloft_fast.storages.entry import Wish
 from fileloft_fast.storages.failing import after_failure
@@ -218,7 +219,7 @@ class Api:
     ) -> Response:
         if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
             raise InvalidHeaderError("an object comes whole")
-        absent = head.headers.get("if-none-match", "").strip() == "*"
+        absent = must_be_absent(head)
         wish = Wish(
             path=path,
             max_size=storage.largest(),
@@ -235,8 +236,10 @@ class Api:
             raise
 
     async def _delete(
-        self, storage: NamedStorage, path: str, _head: RequestHead, _body: Body
+        self, storage: NamedStorage, path: str, head: RequestHead, _body: Body
     ) -> Response:
+        if must_be_absent(head):
+            raise PreconditionFailedError("nothing can be deleted where nothing may be")
         if not await storage.delete(path):
             raise NoSuchObjectError("no such object")
         return Response(204, common=_COMMON)

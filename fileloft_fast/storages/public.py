@@ -19,6 +19,7 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import split_path, token_of
+from fileloft_fast.storages.conditions import must_be_absent
 from fileloft_fast.storages.disposition import is_form
 from fileloft_fast.storages.entry import Wish
 from fileloft_fast.storages.failing import after_failure
@@ -117,7 +118,7 @@ class PublicObjects:
         """Receive a whole object, as Serverpod's FileUploader and curl send it: 204."""
         if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
             raise InvalidHeaderError("an object comes whole, or by tus")
-        absent = head.headers.get("if-none-match", "").strip() == "*"
+        absent = must_be_absent(head)
         if absent:
             wish = replace(wish, overwrite=False)
         try:

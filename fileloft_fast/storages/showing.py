@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.errors import NoSuchObjectError
 from fileloft_fast.model import Response
+from fileloft_fast.storages.conditions import check_conditions
 from fileloft_fast.tus import download
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LOOKS: Final = 3
 async def shown(storage: NamedStorage, path: str, head: RequestHead, fields: Fields) -> Response:
     """Answer GET or HEAD with the object at *path*; *fields* are sent besides what describes it.
 
-    Raises NoSuchObjectError, RangeNotSatisfiableError, StoreError.
+    Raises NoSuchObjectError, PreconditionFailedError, RangeNotSatisfiableError, StoreError.
     """
     if head.method == "HEAD":
         head = _without(head, "range")  # RFC 9110, section 14.2: of GET alone
@@ -56,6 +57,7 @@ async def latest(
 async def _sent(
     storage: NamedStorage, entry: Entry, head: RequestHead, described: Fields, fields: Fields
 ) -> Response:
+    check_conditions(head, entry)
     tag = f'"{entry.etag}"'
     if head.headers.get("if-range", tag) != tag:
         # A date is no strong validator: of two versions of one second, parts would be mixed.

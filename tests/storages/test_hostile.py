@@ -72,6 +72,28 @@ def test_what_the_api_does_not_do_it_does_not_half_do(app: AppServer) -> None:
         assert app.call("GET", f"/v1/objects/public?limit={limit}").status == 400, limit
 
 
+def test_no_condition_is_passed_over(app: AppServer) -> None:
+    key = {"Authorization": f"Bearer {KEY}"}
+    target = "/v1/objects/public/held"
+    assert app.store("held", b"first").status == 200
+    tag = app.ask("GET", "/public/held").fields["etag"]
+    past = "Sat, 01 Jan 2000 00:00:00 GMT"
+    other = [{"If-Match": '"other"'}, {"If-Match": f"W/{tag}"}, {"If-Unmodified-Since": past}]
+    for method in ("GET", "HEAD"):
+        for asked, fields in (("/public/held", {}), (target, key)):
+            for wanted in other:
+                assert app.ask(method, asked, None, **fields, **wanted).status == 412, wanted
+            for wanted in ({"If-Match": f'"a", {tag}'}, {"If-Match": "*"}):
+                assert app.ask(method, asked, None, **fields, **wanted).status == 200, wanted
+    # Nothing is written on a condition that nobody keeps while it is written, even if it holds.
+    for wanted in (*other, {"If-Match": tag}, {"If-None-Match": tag}):
+        assert app.store("held", b"second", **wanted).status == 412
+        assert app.call("DELETE", target, **wanted).status == 412
+        url = app.ticket("held")["url"]
+        assert app.ask("PUT", url, b"third", **wanted).status == 412
+    assert app.retrieve("held") == b"first"
+
+
 def test_where_a_disk_fails_no_next_request_is_read_from_the_rest(
     app: AppServer, server: Server
 ) -> None:
