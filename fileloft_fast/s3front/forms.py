@@ -47,13 +47,13 @@ class Forms:
     async def post(self, head: RequestHead, body: Body) -> Response:
         """Answer PostObject. Raises FileloftError; what its policy forbids is not received."""
         bucket, _ = parse_path(head.path)
-        storage = self._storages.named(bucket)
         form = FormFile(body, head.headers["content-type"])
         start = await form.begin()
         if start.name != _FILE:
             raise InvalidArgumentError("The file of a form is called file.", ArgumentName="file")
         pairs = [(field.name, field.value) for field in form.fields]
         wanted = verify_form(pairs, bucket, self._secrets, time.time(), start.filename)
+        storage = self._storages.named(bucket)  # not before: it tells which names there are
 
         async def check(received: Received) -> None:
             wanted.check_size(received.received)

@@ -40,6 +40,8 @@ class Incoming:
             for name, value in head.headers.items()
             if checksums or not is_checksum(name)
         }
+        if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
+            raise NotImplementedS3Error("Content-Range is not implemented here.")
         self._decoder = maybe_decoder(head, asked.signed)
         self._expected = parse_expected(self._headers, asked.signed.payload)
         coding = without_aws_chunked(head.headers.get("content-encoding", ""))

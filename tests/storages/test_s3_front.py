@@ -102,6 +102,9 @@ def test_what_is_there_is_kept_where_the_client_says_so(s3: Any) -> None:
     put(Body=b"third")
     assert s3.get_object(Bucket="private", Key="kept.txt")["Body"].read() == b"third"
     assert refused(lambda: put(IfMatch='"x"')) == (501, "NotImplemented")
+    delete = partial(s3.delete_object, Bucket="private", Key="kept.txt", IfMatch='"x"')
+    assert refused(delete) == (501, "NotImplemented")
+    assert s3.get_object(Bucket="private", Key="kept.txt")["Body"].read() == b"third"
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
@@ -257,6 +260,27 @@ def test_who_does_not_sign_is_let_in_as_everybody_is(server: Server) -> None:
     assert app.ask("GET", "/").status == 404
     description = app.ticket("by/ticket")
     assert app.upload(description, b"x").status == 204
+
+
+def test_who_does_not_sign_is_not_told_which_storages_there_are(server: Server) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n--x--\r\n'
+    for bucket in ("private", "nowhere"):
+        told = AppServer(server).ask(
+            "POST", f"/{bucket}", form, Content_Type="multipart/form-data; boundary=x"
+        )
+        assert (told.status, b"<Code>AccessDenied</Code>" in told.body) == (403, True)
+
+
+def test_a_part_of_an_object_does_not_become_the_whole(s3: Any, server: Server) -> None:
+    s3.put_object(Bucket="public", Key="whole", Body=b"first")
+    upload = s3.create_multipart_upload(Bucket="public", Key="whole")["UploadId"]
+    place = {"Bucket": "public", "Key": "whole"}
+    of_part = {**place, "UploadId": upload, "PartNumber": 1}
+    for operation, wanted in (("put_object", place), ("upload_part", of_part)):
+        url = s3.generate_presigned_url(operation, Params=wanted)
+        told = AppServer(server).ask("PUT", url, b"rs", Content_Range="bytes 2-3/5")
+        assert (told.status, b"<Code>NotImplemented</Code>" in told.body) == (501, True)
+    assert s3.get_object(Bucket="public", Key="whole")["Body"].read() == b"first"
 
 
 def test_a_put_says_how_long_it_is(s3: Any, server: Server) -> None:
