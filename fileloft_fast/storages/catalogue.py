@@ -114,6 +114,10 @@ class Catalogue:
         """Return what an upload by tus is to become, and whether it has."""
         return await self._reading.run(lambda c: _wish(c, storage, blob))
 
+    async def unfinished(self, storage: str, after: str) -> list[tuple[UploadId, Wish]]:
+        """Return uploads by tus that are no objects yet, those after *after*, in order."""
+        return await self._reading.run(lambda c: _unfinished(c, storage, after))
+
     async def rubbish(self, storage: str) -> list[UploadId]:
         """Return uploads that are to be deleted."""
         return await self._reading.run(lambda c: _rubbish(c, storage))
@@ -224,6 +228,15 @@ def _wish(c: sqlite3.Connection, storage: str, blob: UploadId) -> tuple[Wish, bo
         "SELECT wish, done FROM wishes WHERE blob = ? AND storage = ?", (blob, storage)
     ).fetchone()
     return None if row is None else (_WISHES.decode(row[0]), bool(row[1]))
+
+
+def _unfinished(c: sqlite3.Connection, storage: str, after: str) -> list[tuple[UploadId, Wish]]:
+    rows = c.execute(
+        "SELECT blob, wish FROM wishes WHERE storage = ? AND blob > ? AND NOT done"
+        " ORDER BY blob LIMIT ?",
+        (storage, after, PAGE),
+    )
+    return [(UploadId(blob), _WISHES.decode(wish)) for blob, wish in rows]
 
 
 def _rubbish(c: sqlite3.Connection, storage: str) -> list[UploadId]:

@@ -113,7 +113,24 @@ class Janitor:
                 if seen % _BATCH == 0:
                     await asyncio.sleep(_PAUSE_S)
         self._horizon.reach(until)
+        await self._forget_unmade(until)
         return removed + await self._store.tidy()
+
+    async def _forget_unmade(self, until: float) -> None:
+        """Forget uploads that were to be made when a crash came, by tickets that are over."""
+        catalogue, name = self._storage.catalogue, self._storage.name
+        after = ""
+        while page := await catalogue.unfinished(name, after):
+            after, _ = page[-1]
+            over = [upload for upload, wish in page if wish.expires_at <= until]
+            catalogue.forget(name, *[each for each in over if not await self._is_there(each)])
+
+    async def _is_there(self, upload: UploadId) -> bool:
+        try:
+            await self._store.load(upload)
+        except UploadNotFoundError:
+            return False
+        return True
 
     async def _sweep_one(self, upload: UploadId) -> bool:
         try:
