@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
-from fileloft_fast.errors import FileloftError
+from fileloft_fast.errors import FileloftError, UploadNotFoundError
 from fileloft_fast.model import FileSlice, Offset, Response, UploadId
 from fileloft_fast.s3front import documents
 from fileloft_fast.s3front.asked import check_key
@@ -186,9 +186,12 @@ class Multipart:
         wish: Wish = replace(session.wish, overwrite=not must_be_absent(asked.head))
         await storage.foresee(wish)
         store = storage.reception.store
-        found = [await store.load(UploadId(part.blob)) for part in parts]
         info = replace(draft(wish.path, size), offset=Offset(size))
-        info = await store.concatenate(info, found)
+        try:
+            found = [await store.load(UploadId(part.blob)) for part in parts]
+            info = await store.concatenate(info, found)
+        except UploadNotFoundError as error:
+            raise InvalidPartError("A part was replaced meanwhile.") from error
         try:
             await _check_whole(storage, info, whole)
         except FileloftError:
