@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from fileloft_fast.errors import (
-    FileloftError,
     ForbiddenError,
     MethodNotAllowedError,
     TicketError,
@@ -58,10 +57,10 @@ class TicketUploads(Service):
             kind = wanted.metadata.value("filetype") or b""
             wish = replace(wish, content_type=kind.decode("latin-1"))
         info = replace(self._draft(head, wanted), path=wish.path)
-        await self._storage.catalogue.remember(self._storage.name, info.id, wish)
         try:
+            await self._storage.catalogue.remember(self._storage.name, info.id, wish)
             made = await self._make(head, info, wanted, body)
-        except FileloftError:
+        except BaseException:  # a client that went away, too: its ticket begins few
             await self._forget_unmade(info.id)
             raise
         await self._finish(made, wish)
@@ -95,8 +94,12 @@ class TicketUploads(Service):
 
     async def _look(self, head: RequestHead, upload: UploadId) -> Found:
         found = await super()._look(head, upload)
+        if not found.info.complete or (await self._wished(upload))[1]:
+            return found
         # All there, and nobody was told that it is: a crash, or a catalogue that was busy.
-        await self._finish(found.info)
+        async with self._locks.hold(upload):  # or it is deleted between the look and the row
+            found = await self._load(head, upload)
+            await self._finish(found.info)
         return found
 
     async def _terminate(self, head: RequestHead, wanted: Terminate, _body: Body) -> Response:
