@@ -145,6 +145,7 @@ class Carrier:
     ) -> None:
         free = await self._ledger.part(shipment, receipt, offset)
         shipment.accept(receipt)
+        await self._ledger.accepted(shipment)
         # None behind bytes that are still needed: a power cut could leave those unwritten, and a
         # hole beyond them makes ext4 remember a size that says they were.
         start, end = shipment.punched_to, shipment.shipped_end

@@ -58,6 +58,9 @@ class Ledger(Protocol):
     async def part(self, shipment: Shipment, receipt: Receipt, offset: int) -> bool:
         """The store has a part. Return whether its bytes may leave the spool now."""
 
+    async def accepted(self, shipment: Shipment) -> None:
+        """A part that was noted counts in *shipment* by now. Raises StoreError."""
+
     async def hole(self, shipment: Shipment, end: int) -> None:
         """The source's bytes before *end*, which may not have left the spool yet, are going to."""
 
@@ -149,8 +152,12 @@ class SpoolLedger:
             shipment.gives_way = True
         else:
             self._copies.add(shipment)
-            await self._copies.make_room()
         return False
+
+    async def accepted(self, shipment: Shipment) -> None:
+        """Make room, now that the part is one of the copies; see ``Ledger``."""
+        if self._copies is not None and shipment.keeps:
+            await self._copies.make_room()
 
     async def hole(self, shipment: Shipment, end: int) -> None:
         """See ``Ledger``."""

@@ -59,6 +59,9 @@ class RecordLedger:
         """Name the session in the record: an old one that is not named there is an orphan."""
         await self._write(shipment, session=name, part_bytes=shipment.part_bytes)
 
+    async def accepted(self, shipment: Shipment) -> None:
+        """Keep no copies; see ``Ledger``."""
+
     async def part(
         self,
         shipment: Shipment,
