@@ -29,7 +29,7 @@ check: $(VENV)/.dev         ## everything that reads the code without running it
 test: $(VENV)/.test         ## every test, real clients included
 	@.ci/system-packages test "$(PYTHON)"
 	tests/clients/prepare && tests/stores/prepare && tests/pages/prepare && benchmarks/compare/prepare
-	pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --benchmark-disable # most of a test is waiting
+	pytest --numprocesses=2 --dist=loadfile --benchmark-disable # most of a test is waiting
 
 test-images: $(VENV)/.test  ## the Dockerfile's steps in a Debian root, and each image started; wants root
 	@.ci/system-packages images "$(PYTHON)"
