@@ -82,14 +82,13 @@ def render_info(info: UploadInfo) -> bytes:
     texts = _json(texts_of(metadata)) if metadata.pairs else "{}"
     expires_at = "null" if info.expires_at is None else f'"{render_time(info.expires_at)}"'
     alone = info.concat is _NO_CONCAT and not info.partials
-    seconds, micros = divmod(int(info.created_at * 1e6 + 0.5), 1_000_000)
     head = (
         f'{{"id":"{info.id}","size":{"null" if length is None else length},'
         f'"offset":{info.offset},"metadata":{texts},'
         f'"size_is_deferred":{"true" if length is None else "false"},"expires_at":{expires_at},'
         f'{_ALONE if alone else _render_kinship(info)}"fast":{{"version":1,'
         f'"metadata":{_json(metadata.raw)},"concat":{_json(info.concat_raw)},'
-        f'"created_at":{seconds}.{micros:06},'
+        f'"created_at":{info.created_at:.6f},'
         f'{_render_place(info) if info.owner or info.path else ""}"unverified_from":'
     ).encode()
     room = _SECTOR - len(head) % _SECTOR

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileloft_fast.hooks.describe import canonical, describe_request, redact
-from fileloft_fast.model import RequestHead
+from fileloft_fast.config import HookEvent
+from fileloft_fast.hooks.describe import canonical, describe_request, idempotency_key, redact
+from fileloft_fast.model import Offset, RequestHead, UploadId, UploadInfo
+from fileloft_fast.stores.fs.info_file import parse_info, render_info
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,12 @@ def test_an_overridden_method_is_the_one_that_counts() -> None:
     head = RequestHead("POST", "/files/a", {"x-http-method-override": "PATCH"})
     assert describe_request(head).method == "PATCH"
     assert describe_request(RequestHead("HEAD", "/files/a", {})).method == "HEAD"
+
+
+@given(st.floats(0, 4e9))
+def test_a_key_is_the_same_from_the_record_as_before_it_was_written(created_at: float) -> None:
+    """Else a process that asks whether an event came true takes the upload for another one."""
+    info = UploadInfo(id=UploadId("u"), offset=Offset(0), length=5, created_at=created_at)
+    read = parse_info(render_info(info), info.id).info
+    for event in (HookEvent.POST_CREATE, HookEvent.POST_FINISH, HookEvent.STORED):
+        assert idempotency_key(event, read) == idempotency_key(event, info)
