@@ -33,7 +33,25 @@ class PathRules(StrEnum):
     RELAXED = "relaxed"
 
 
-class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What is taken as it is declared."""
+
+    backend: StorageBackend = StorageBackend.FS
+    folder: str = ""
+    public: bool = False
+    public_host: str = ""
+    paths: PathRules = PathRules.STRICT
+    cache_control: str = "no-cache"
+    bucket: str = ""
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    path_style: bool = False
+    access_key: str = ""
+    secret_key: str = ""
+
+
+class StorageSettings(_Place, frozen=True, kw_only=True):
     """One named storage.
 
     ``folder`` is where the objects of an ``fs`` storage lie, and where those of another are staged;
@@ -43,43 +61,17 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    backend: StorageBackend = StorageBackend.FS
-    folder: str = ""
-    public: bool = False
-    public_host: str = ""
     max_size_bytes: int = 0
-    paths: PathRules = PathRules.STRICT
-    cache_control: str = "no-cache"
-    bucket: str = ""
-    prefix: str = ""
-    endpoint: str = ""
-    region: str = ""
-    path_style: bool = False
-    access_key: str = ""
-    secret_key: str = ""
 
     def __str__(self) -> str:
         place = f"s3://{self.bucket}/{self.prefix}" if self.bucket else self.folder
         return f"{self.name}={place}"
 
 
-class _Declared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _Declared(_Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of the TOML file."""
 
-    backend: StorageBackend = StorageBackend.FS
-    folder: str = ""
-    public: bool = False
-    public_host: str = ""
     max_size: str | Annotated[int, msgspec.Meta(ge=0)] = 0
-    paths: PathRules = PathRules.STRICT
-    cache_control: str = "no-cache"
-    bucket: str = ""
-    prefix: str = ""
-    endpoint: str = ""
-    region: str = ""
-    path_style: bool = False
-    access_key: str = ""
-    secret_key: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -161,23 +153,9 @@ def _settled(name: str, declared: _Declared) -> StorageSettings:
         raise ValueError(f"{name}: access_key and secret_key go together")
     if not _FIELD_VALUE.fullmatch(declared.cache_control):
         raise ValueError(f"{name}: cache_control must be a value of that field")
-    return StorageSettings(
-        name=name,
-        backend=declared.backend,
-        folder=declared.folder,
-        public=declared.public,
-        public_host=public_host,
-        max_size_bytes=max_size_bytes,
-        paths=declared.paths,
-        cache_control=declared.cache_control,
-        bucket=declared.bucket,
-        prefix=prefix,
-        endpoint=endpoint,
-        region=declared.region,
-        path_style=declared.path_style,
-        access_key=declared.access_key,
-        secret_key=declared.secret_key,
-    )
+    taken = {field: getattr(declared, field) for field in _Place.__struct_fields__}
+    settled = {"public_host": public_host, "prefix": prefix, "endpoint": endpoint}
+    return StorageSettings(name=name, max_size_bytes=max_size_bytes, **(taken | settled))
 
 
 def _parse_host(text: str) -> str:
