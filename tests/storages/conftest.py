@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
+from tests.storages.s3_clients import S3_SETTINGS, boto
 from tests.stores.clouds import S3Cloud
 from tests.stores.seaweedfs import KEYS, REGION
 
@@ -82,3 +83,17 @@ def bucket_app(bucket: S3Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Return an app server that uses storages in the bucket."""
     with Server(tmp_path_factory.mktemp("data"), bucket_settings(bucket)) as server:
         yield AppServer(server)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server with an S3 front, for one file alone."""
+    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def s3(server: Server) -> Iterator[Any]:
+    """Return a client of boto3 of that server."""
+    with boto(server) as client:
+        yield client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,11 +11,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.storages.app_server import KEY
+from tests.storages.dart import Bucket
+from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.server import Server
+    from tests.wire import Answer
 
 ACCESS_KEY: Final = "AKFRONT"
 SECRET_KEY: Final = "a secret key".replace(" ", "-")
@@ -32,6 +36,26 @@ def url_of(server: Server) -> str:
     """Return where S3 clients find *server*."""
     host, port = server.address
     return f"http://{host}:{port}"
+
+
+def bucket_of(server: Server) -> Bucket:
+    """Return a storage of *server* as what is built from the Dart clients' rules knows it."""
+    host, port = server.address
+    return Bucket(
+        name="public",
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
+        at=time.time(),
+        host=host,
+        port=port,
+    )
+
+
+def ask(server: Server, request: bytes) -> Answer:
+    """Send one request as it is, and return the answer."""
+    with Wire(server.address) as wire:
+        wire.send(request)
+        return wire.read(head=request.startswith(b"HEAD "))
 
 
 @contextmanager

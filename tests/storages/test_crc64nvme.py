@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.server import Server
 from tests.storages import streams
-from tests.storages.dart import Bucket
-from tests.storages.s3_clients import ACCESS_KEY, S3_SETTINGS, SECRET_KEY, boto, refused
+from tests.storages.s3_clients import bucket_of, refused
 from tests.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.server import Server
     from tests.wire import Answer
 
 FIELD: Final = "x-amz-checksum-crc64nvme"
@@ -47,18 +43,6 @@ def crc64nvme(data: bytes) -> str:
     return base64.b64encode((value ^ ones).to_bytes(8, "big")).decode()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def s3(server: Server) -> Iterator[Any]:
-    with boto(server) as client:
-        yield client
-
-
 def test_the_value_that_everybody_knows() -> None:
     assert base64.b64decode(crc64nvme(b"123456789")).hex() == "ae8b14860a799888"
 
@@ -78,15 +62,7 @@ def test_in_the_head_it_is_verified_and_told(s3: Any, size: int) -> None:
 
 
 def test_in_a_trailer_it_is_verified_and_told(server: Server, s3: Any) -> None:
-    host, port = server.address
-    bucket = Bucket(
-        name="public",
-        access_key=ACCESS_KEY,
-        secret_key=SECRET_KEY,
-        at=time.time(),
-        host=host,
-        port=port,
-    )
+    bucket = bucket_of(server)
 
     def put(checksum: str) -> Answer:
         pieces = [DATA[:65536], DATA[65536:]]

@@ -6,50 +6,29 @@ Description by the app server, upload by its client, verification, public URL, r
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server import Server
 from tests.storages import dart
-from tests.storages.dart import Bucket, Description
-from tests.storages.s3_clients import ACCESS_KEY, S3_SETTINGS, SECRET_KEY
+from tests.storages.s3_clients import ask, bucket_of
 from tests.wire import Wire, render_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.wire import Answer
+    from tests.server import Server
+    from tests.storages.dart import Bucket, Description
+
 
 SIZES = [1, 5000, 3_000_000]
 DATA = os.urandom(SIZES[-1])
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
-
-
 @pytest.fixture
 def bucket(server: Server) -> Bucket:
-    host, port = server.address
-    return Bucket(
-        name="public",
-        access_key=ACCESS_KEY,
-        secret_key=SECRET_KEY,
-        at=time.time(),
-        host=host,
-        port=port,
-    )
-
-
-def ask(server: Server, request: bytes) -> Answer:
-    with Wire(server.address) as wire:
-        wire.send(request)
-        return wire.read(head=request.startswith(b"HEAD "))
+    return bucket_of(server)
 
 
 def exists(server: Server, bucket: Bucket, key: str) -> bool:

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server import Server
 from tests.storages import dart, forgeries
 from tests.storages.app_server import AppServer
-from tests.storages.dart import Bucket
 from tests.storages.forgeries import DATA, FORGERIES, KEY
-from tests.storages.s3_clients import ACCESS_KEY, S3_SETTINGS, SECRET_KEY
-from tests.wire import Wire
+from tests.storages.s3_clients import ask, bucket_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.wire import Answer
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
-
-
-def bucket_of(server: Server) -> Bucket:
-    host, port = server.address
-    return Bucket(
-        name="public",
-        access_key=ACCESS_KEY,
-        secret_key=SECRET_KEY,
-        at=time.time(),
-        host=host,
-        port=port,
-    )
-
-
-def ask(server: Server, request: bytes) -> Answer:
-    with Wire(server.address) as wire:
-        wire.send(request)
-        return wire.read(head=request.startswith(b"HEAD "))
+    from tests.server import Server
+    from tests.storages.dart import Bucket
 
 
 @pytest.mark.parametrize("name", FORGERIES)

@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
-from tests.storages.s3_clients import S3_SETTINGS, boto, refused
+from tests.storages.s3_clients import boto, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.server import Server
 
 ROOM_BYTES = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
 
 
 @pytest.fixture

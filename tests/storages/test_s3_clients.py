@@ -29,19 +29,11 @@ from tests.storages.s3_clients import (
 from tests.stores.seaweedfs import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.stores.clouds import S3Cloud
 
 AWS: Final = Path(__file__).parents[2] / "build/clients/aws/bin/aws"
 """Put there by tests/clients/prepare."""
 MIB: Final = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
 
 
 def test_minio_puts_lists_gets_and_removes(server: Server, tmp_path: Path) -> None:

@@ -14,26 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server import Server
 from tests.storages.app_server import AppServer
-from tests.storages.s3_clients import S3_SETTINGS, boto, refused
+from tests.storages.s3_clients import boto, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.server import Server
 
 DATA = os.urandom(700_000)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def s3(server: Server) -> Iterator[Any]:
-    with boto(server) as client:
-        yield client
 
 
 def keys(s3: Any, bucket: str = "private", **wanted: Any) -> list[str]:

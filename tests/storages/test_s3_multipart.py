@@ -10,34 +10,18 @@ import time
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
 from boto3.s3.transfer import TransferConfig
 
 from tests.server import Server
 from tests.storages.app_server import AppServer
 from tests.storages.s3_clients import S3_SETTINGS, boto, refused
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MIB = 1024 * 1024
 PART = os.urandom(5 * MIB)
 LAST = b"the last part may be short"
 IN = {"Bucket": "private", "Key": "parts/file.bin"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("data"), S3_SETTINGS) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def s3(server: Server) -> Iterator[Any]:
-    with boto(server) as client:
-        yield client
 
 
 def begin(s3: Any) -> dict[str, Any]:
