@@ -15,8 +15,8 @@ ROOM: Final = "ui"
 PAGE_PATH: Final = f"/{ROOM}/"
 
 _FILES: Final = (
-    *("app.css", "app.js", "chosen.js", "hash.js", "icon.svg", "memory.js", "queue.js", "row.js"),
-    *("sha256.js", "tus.js", "upload.js", "words.js"),
+    *("app.css", "app.js", "base.css", "chosen.js", "hash.js", "icon.svg", "memory.js"),
+    *("queue.js", "row.js", "sha256.js", "tus.js", "upload.js", "words.js"),
 )
 
 

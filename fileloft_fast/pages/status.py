@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 STATUS_PATH: Final = "/ui/status"
 EVENTS_PATH: Final = f"{STATUS_PATH}/events"
 
-_FILES: Final = ("status.css", "status.js", "events.js", "plot.js", "words.js", "icon.svg")
+_FILES: Final = (
+    *("base.css", "status.css", "status.js", "events.js", "plot.js", "words.js", "icon.svg"),
+)
 _KIND: Final = (
     ("Content-Type", "text/event-stream; charset=utf-8"),
     ("X-Accel-Buffering", "no"),  # nginx would keep events back until there are many

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 KIB: Final = 1024
 FILES: Final = (
     "/ui/status",
-    *(f"/ui/status/{name}" for name in ("status.css", "status.js", "events.js", "plot.js")),
+    *(
+        f"/ui/status/{name}"
+        for name in ("base.css", "status.css", "status.js", "events.js", "plot.js")
+    ),
     *(f"/ui/status/{name}" for name in ("words.js", "icon.svg")),
 )
 
