@@ -159,11 +159,16 @@ cdef bint crc32c_instruction
 cdef bint crc64_instruction
 
 
-cdef void _fill_tables(uint32_t (*tables)[256], uint32_t polynomial) noexcept nogil:
-    cdef uint32_t value
+ctypedef fused word_t:
+    uint32_t
+    uint64_t
+
+
+cdef void _fill_tables(word_t (*tables)[256], word_t polynomial) noexcept nogil:
+    cdef word_t value
     cdef int i, k
     for i in range(256):
-        value = <uint32_t>i
+        value = <word_t>i
         for _ in range(8):
             value = (value >> 1) ^ (polynomial if value & 1 else 0)
         tables[0][i] = value
@@ -172,40 +177,8 @@ cdef void _fill_tables(uint32_t (*tables)[256], uint32_t polynomial) noexcept no
             tables[k][i] = (tables[k - 1][i] >> 8) ^ tables[0][tables[k - 1][i] & 255]
 
 
-cdef uint32_t _slice_by_8(uint32_t (*tables)[256], uint32_t value, const unsigned char* data,
-                          size_t length) noexcept nogil:
-    cdef uint64_t word
-    while FL_LITTLE_ENDIAN and length >= 8:
-        memcpy(&word, data, 8)
-        word ^= value
-        value = (tables[7][word & 255] ^ tables[6][(word >> 8) & 255]
-                 ^ tables[5][(word >> 16) & 255] ^ tables[4][(word >> 24) & 255]
-                 ^ tables[3][(word >> 32) & 255] ^ tables[2][(word >> 40) & 255]
-                 ^ tables[1][(word >> 48) & 255] ^ tables[0][word >> 56])
-        data += 8
-        length -= 8
-    while length:
-        value = (value >> 8) ^ tables[0][(value ^ data[0]) & 255]
-        data += 1
-        length -= 1
-    return value
-
-
-cdef void _fill_tables_64(uint64_t (*tables)[256], uint64_t polynomial) noexcept nogil:
-    cdef uint64_t value
-    cdef int i, k
-    for i in range(256):
-        value = <uint64_t>i
-        for _ in range(8):
-            value = (value >> 1) ^ (polynomial if value & 1 else 0)
-        tables[0][i] = value
-    for i in range(256):
-        for k in range(1, 8):
-            tables[k][i] = (tables[k - 1][i] >> 8) ^ tables[0][tables[k - 1][i] & 255]
-
-
-cdef uint64_t _slice_by_8_64(uint64_t (*tables)[256], uint64_t value, const unsigned char* data,
-                             size_t length) noexcept nogil:
+cdef word_t _slice_by_8(word_t (*tables)[256], word_t value, const unsigned char* data,
+                        size_t length) noexcept nogil:
     cdef uint64_t word
     while FL_LITTLE_ENDIAN and length >= 8:
         memcpy(&word, data, 8)
@@ -242,14 +215,14 @@ cdef uint64_t crc64nvme_update(uint64_t value, const unsigned char* data,
     value = ~value
     if crc64_instruction and blocks:
         fl_crc64_fold(value, data, blocks, folded)
-        value = _slice_by_8_64(crc64_tables, 0, folded, 16)
+        value = _slice_by_8(crc64_tables, 0, folded, 16)
         data += blocks * FOLDED_BYTES
         length -= blocks * FOLDED_BYTES
-    return ~_slice_by_8_64(crc64_tables, value, data, length)
+    return ~_slice_by_8(crc64_tables, value, data, length)
 
 
 _fill_tables(crc32_tables, CRC32_POLYNOMIAL)
 _fill_tables(crc32c_tables, CRC32C_POLYNOMIAL)
-_fill_tables_64(crc64_tables, CRC64_POLYNOMIAL)
+_fill_tables(crc64_tables, CRC64_POLYNOMIAL)
 crc32c_instruction = fl_crc32c_prepare()
 crc64_instruction = fl_crc64_prepare(CRC64_POLYNOMIAL)
