@@ -21,7 +21,7 @@ from fileloft_fast.s3front.objects import Objects
 from fileloft_fast.s3front.signature import carries_signature, verify
 from fileloft_fast.s3front.target import parse_path
 from fileloft_fast.storages.addresses import token_of
-from fileloft_fast.storages.failing import after_failure
+from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead

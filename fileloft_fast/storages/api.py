@@ -26,7 +26,6 @@ from fileloft_fast.storages.addresses import TICKET, base_url, public_url, split
 from fileloft_fast.storages.conditions import must_be_absent
 from fileloft_fast.storages.description import describe_upload, object_url
 from fileloft_fast.storages.entry import Wish
-from fileloft_fast.storages.failing import after_failure
 from fileloft_fast.storages.showing import shown
 from fileloft_fast.storages.ticket import Ticket, sign_ticket
 from fileloft_fast.storages.wire import (
@@ -42,6 +41,7 @@ from fileloft_fast.storages.wire import (
 )
 from fileloft_fast.tus.effects import IDENTITY
 from fileloft_fast.tus.headers import parse_coding
+from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead

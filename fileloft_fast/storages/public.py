@@ -22,12 +22,12 @@ from fileloft_fast.storages.addresses import split_path, token_of
 from fileloft_fast.storages.conditions import must_be_absent
 from fileloft_fast.storages.disposition import is_form
 from fileloft_fast.storages.entry import Wish
-from fileloft_fast.storages.failing import after_failure
 from fileloft_fast.storages.form_file import FormFile
 from fileloft_fast.storages.showing import shown
 from fileloft_fast.storages.ticket import read_ticket
 from fileloft_fast.tus.effects import IDENTITY
 from fileloft_fast.tus.headers import parse_coding
+from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead

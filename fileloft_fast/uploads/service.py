@@ -16,10 +16,8 @@ from fileloft_fast.errors import (
     BodyCutError,
     BodyTimeoutError,
     FileloftError,
-    RemoteUnavailableError,
     ShuttingDownError,
     StorageFullError,
-    StoreError,
     UploadLockedError,
     UploadNotFoundError,
 )
@@ -32,7 +30,6 @@ from fileloft_fast.model import (
     UploadId,
     UploadInfo,
 )
-from fileloft_fast.observe.log import fields
 from fileloft_fast.observe.request import current_request
 from fileloft_fast.tus import download
 from fileloft_fast.tus.effects import (
@@ -48,6 +45,7 @@ from fileloft_fast.tus.effects import (
 )
 from fileloft_fast.tus.plan import plan, plan_append, plan_concatenation, plan_create
 from fileloft_fast.tus.responses import Answers
+from fileloft_fast.uploads.failing import after_failure
 from fileloft_fast.uploads.intake import Intake, check_held
 
 if TYPE_CHECKING:
@@ -147,16 +145,7 @@ class Service:
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Return the answer for *error*; failing storage goes to the log."""
-        response = self._answers.failed(error, head)
-        if not isinstance(error, StoreError):
-            return response
-        said = fields(status=error.status, error=error, cause=error.__cause__)
-        if isinstance(error, RemoteUnavailableError):
-            log.warning("storage failed", extra=said)
-            return response
-        log.error("storage failed", extra=said)
-        # Bytes may have left the socket unstored: nobody knows where a next request begins.
-        return replace(response, close=True)
+        return after_failure(error, self._answers.failed(error, head), log)
 
     # -- effects --------------------------------------------------------------------------------
 

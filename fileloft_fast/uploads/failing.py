@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def after_failure(error: Exception, answer: Response, **said: object) -> Response:
-    """Return *answer* to what ended with *error*, as it is sent; failing storage is logged."""
+def after_failure(
+    error: Exception, answer: Response, to: logging.Logger = log, **said: object
+) -> Response:
+    """Return *answer* to what ended with *error*, as it is sent; failing storage is logged *to*."""
     if not isinstance(error, StoreError):
         return answer
     away = isinstance(error, RemoteUnavailableError)
     told = fields(status=error.status, error=error, cause=error.__cause__, **said)
-    log.log(logging.WARNING if away else logging.ERROR, "storage failed", extra=told)
+    to.log(logging.WARNING if away else logging.ERROR, "storage failed", extra=told)
     # Bytes may have left the socket unstored: nobody knows where a next request begins.
     return answer if away else replace(answer, close=True)
