@@ -268,7 +268,13 @@ class Outbox:
             page = self._cold.popleft()
             page.warm = True
             self._warm.append(page)
-            await self._load(page)
+            try:
+                await self._load(page)
+            except BaseException:  # it is not over, though nothing of it is in memory
+                self._warm.remove(page)
+                page.cool()
+                self._cold.appendleft(page)
+                raise
         live = self._live
         if live is not None and not (live.warm or self._cold) and self._has_room:
             live.warm = True

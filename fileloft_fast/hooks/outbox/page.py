@@ -74,6 +74,7 @@ class Page:
 
     def cool(self) -> None:
         """Forget what can be read again."""
+        self.warm = False
         self.items.clear()
 
     async def load(self) -> tuple[list[Item], list[Item], int]:
