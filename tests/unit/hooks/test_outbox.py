@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fileloft_fast.config import HookEvent
-from fileloft_fast.dataplane import Engine
-from fileloft_fast.errors import HookUnavailableError, StoreError
+from fileloft_fast.errors import HookUnavailableError
 from fileloft_fast.hooks.outbox import outbox as outbox_module
 from fileloft_fast.hooks.outbox import page as page_module
 from fileloft_fast.hooks.outbox.entries import Entry, Event, Made, Told, Void, parse, render
-from fileloft_fast.hooks.outbox.outbox import Draft, Outbox
-from fileloft_fast.hooks.wire import NOTHING_SAID, HookRequest, HookResponse, render_request
+from fileloft_fast.hooks.outbox.outbox import Outbox
+from tests.unit.hooks.stage import Ear, Scene, draft, play
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fileloft_fast.hooks.outbox.page import Item
     from fileloft_fast.hooks.sink import Call
+    from fileloft_fast.hooks.wire import HookResponse
 
 ENTRIES: list[Entry] = [
     Event(1, "key", "post-finish", "a", 1.5, '{"Type":"x\\n"}'),
@@ -31,90 +30,6 @@ ENTRIES: list[Entry] = [
     Told(1, "dir", dead=True),
     Void(2),
 ]
-
-
-class Ear:
-    """A hook that hears, or is down."""
-
-    def __init__(self, name: str = "ear") -> None:
-        self.name = name
-        self.down = False
-        self.heard: list[Call] = []
-        self.news = asyncio.Event()
-        self.tries = 0
-
-    def wants(self, event: HookEvent) -> bool:
-        return event is not HookEvent.POST_RECEIVE
-
-    async def call(self, call: Call) -> HookResponse:
-        self.tries += 1
-        await asyncio.sleep(0)
-        if self.down:
-            raise HookUnavailableError("down")
-        self.heard.append(call)
-        self.news.set()
-        return NOTHING_SAID
-
-    async def close(self) -> None:
-        pass
-
-    async def wait_for(self, count: int) -> None:
-        async with asyncio.timeout(120):
-            while len(self.heard) < count:
-                self.news.clear()
-                await self.news.wait()
-
-
-class Scene:
-    """An engine, a directory, and outboxes on it one after another."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.engine = Engine(asyncio.get_running_loop())
-        self.truth: dict[str, bool | None] = {}
-        self.proofs = 0
-
-    async def outbox(self, *ears: Ear, max_age_s: float = 1000.0) -> Outbox:
-        made = Outbox(
-            self.engine,
-            str(self.directory),
-            ears,
-            durable=True,
-            backoff_s=0.02,
-            max_age_s=max_age_s,
-        )
-        await made.start(self.prove)
-        return made
-
-    async def prove(self, item: Item) -> str | None:
-        self.proofs += 1
-        truth = self.truth.get(item.upload)
-        return None if truth is None else item.body if truth else ""
-
-    def files(self) -> list[Path]:
-        return list((self.directory / "outbox").glob("*.events"))
-
-    def letters(self) -> list[Path]:
-        return list((self.directory / "outbox/dead-letters").glob("*.json"))
-
-
-def draft(upload: str, event: HookEvent = HookEvent.POST_FINISH, padding: int = 0) -> Draft:
-    request = HookRequest(type=event.value)
-    request.event.upload.id = upload
-    request.event.upload.metadata = {"padding": "x" * padding}
-    return Draft(event, upload, f"key-{event.value}-{upload}", render_request(request).decode())
-
-
-def play(directory: Path, act: Callable[[Scene], Awaitable[None]]) -> None:
-    async def scene() -> None:
-        stage = Scene(directory)
-        try:
-            async with asyncio.timeout(240):
-                await act(stage)
-        finally:
-            stage.engine.close()
-
-    asyncio.run(scene())
 
 
 def test_lines_are_read_as_they_were_written() -> None:
@@ -379,50 +294,5 @@ def test_what_is_in_doubt_of_one_upload_is_told_in_its_order(tmp_path: Path) -> 
         await ear.wait_for(3)
         assert [call.event for call in ear.heard] == order
         await second.close()
-
-    play(tmp_path, act)
-
-
-@pytest.mark.parametrize("ends", ["the disk fails", "the process stops"])
-def test_a_file_of_which_nothing_is_known_yet_is_not_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
-) -> None:
-    """While it is read, none of its events is in memory: that is no reason to delete it."""
-
-    async def act(scene: Scene) -> None:
-        deaf = Ear()
-        deaf.down = True
-        outbox = await scene.outbox(deaf)
-        (item,) = await outbox.expect(draft("u"))
-        outbox.confirm(item)
-        await outbox.close()
-        load, reads, reached = page_module.Page.load, 0, asyncio.Event()
-
-        async def slow(page: page_module.Page) -> object:
-            nonlocal reads
-            reads += 1
-            if reads == 2:  # the first one has been for what is in doubt
-                reached.set()
-                if ends == "the disk fails":
-                    raise StoreError("read error")
-                await asyncio.Event().wait()
-            return await load(page)
-
-        monkeypatch.setattr(page_module.Page, "load", slow)
-        monkeypatch.setattr(outbox_module, "_TEND_S", 0.01)
-        monkeypatch.setattr(outbox_module, "_START_S", 0.01)
-        ear = Ear()
-        outbox = await scene.outbox(ear)
-        await reached.wait()
-        if ends == "the disk fails":
-            await ear.wait_for(1)  # it is read again
-        await outbox.close()
-        monkeypatch.undo()
-        assert len(scene.files()) == (ends == "the process stops")
-        last = await scene.outbox(ear)
-        await ear.wait_for(1)
-        await last.close()
-        assert scene.files() == []
-        assert len(ear.heard) == 1
 
     play(tmp_path, act)
