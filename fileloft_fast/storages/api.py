@@ -12,17 +12,16 @@ import msgspec
 
 from fileloft_fast.errors import (
     FileloftError,
-    InvalidHeaderError,
     InvalidRequestError,
     MethodNotAllowedError,
     NoSuchObjectError,
-    ObjectExistsError,
     PreconditionFailedError,
     UnauthorizedError,
     UploadNotFoundError,
 )
 from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import TICKET, base_url, public_url, split_path
+from fileloft_fast.storages.arriving import take_whole
 from fileloft_fast.storages.conditions import must_be_absent
 from fileloft_fast.storages.description import describe_upload, object_url
 from fileloft_fast.storages.entry import Wish
@@ -39,8 +38,6 @@ from fileloft_fast.storages.wire import (
     Verified,
     read_request,
 )
-from fileloft_fast.tus.effects import IDENTITY
-from fileloft_fast.tus.headers import parse_coding
 from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
@@ -217,23 +214,13 @@ class Api:
     async def _store(
         self, storage: NamedStorage, path: str, head: RequestHead, body: Body
     ) -> Response:
-        if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
-            raise InvalidHeaderError("an object comes whole")
-        absent = must_be_absent(head)
         wish = Wish(
             path=path,
             max_size=storage.largest(),
-            overwrite=_flag(head, "overwrite", default=True) and not absent,
-            content_type=head.headers.get("content-type", ""),
+            overwrite=_flag(head, "overwrite", default=True),
+            content_type="",  # the request says it
         )
-        coding = parse_coding(head.headers.get("content-encoding"))
-        size = None if head.chunked or coding is not IDENTITY else head.content_length
-        try:
-            return _said(_listed(await storage.put(wish, body, size, coding=coding)))
-        except ObjectExistsError as error:
-            if absent:
-                raise PreconditionFailedError(str(error)) from error
-            raise
+        return _said(_listed(await take_whole(storage, wish, head, body)))
 
     async def _delete(
         self, storage: NamedStorage, path: str, head: RequestHead, _body: Body

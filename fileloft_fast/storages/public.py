@@ -10,16 +10,13 @@ from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     FileloftError,
-    InvalidHeaderError,
     MethodNotAllowedError,
-    ObjectExistsError,
-    PreconditionFailedError,
     TicketError,
     UnsupportedCodingError,
 )
 from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import split_path, token_of
-from fileloft_fast.storages.conditions import must_be_absent
+from fileloft_fast.storages.arriving import put_body, take_whole, typed
 from fileloft_fast.storages.disposition import is_form
 from fileloft_fast.storages.entry import Wish
 from fileloft_fast.storages.form_file import FormFile
@@ -31,6 +28,7 @@ from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead
+    from fileloft_fast.storages.entry import Entry
     from fileloft_fast.storages.named import NamedStorage, Storages
     from fileloft_fast.storages.ticket import Ticket
     from fileloft_fast.storages.ticket_uploads import TicketUploads
@@ -116,42 +114,19 @@ class PublicObjects:
         self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body
     ) -> Response:
         """Receive a whole object, as Serverpod's FileUploader and curl send it: 204."""
-        if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
-            raise InvalidHeaderError("an object comes whole, or by tus")
-        absent = must_be_absent(head)
-        if absent:
-            wish = replace(wish, overwrite=False)
-        try:
-            if is_form(head.headers.get("content-type", "")):
-                await self._put_form(storage, wish, head, body)
-            else:
-                await self._put(storage, wish, head, body)
-        except ObjectExistsError as error:
-            if absent:
-                raise PreconditionFailedError(str(error)) from error
-            raise
+        put = _put_form if is_form(head.headers.get("content-type", "")) else put_body
+        await take_whole(storage, wish, head, body, put)
         return Response(204, common=self._answers.fields(head))
 
-    async def _put(self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body) -> None:
-        wish = _typed(wish, head.headers.get("content-type", ""))
-        coding = parse_coding(head.headers.get("content-encoding"))
-        size = None if head.chunked or coding is not IDENTITY else head.content_length
-        await storage.put(wish, body, size, coding=coding)
 
-    async def _put_form(
-        self, storage: NamedStorage, wish: Wish, head: RequestHead, body: Body
-    ) -> None:
-        if parse_coding(head.headers.get("content-encoding")) is not IDENTITY:
-            raise UnsupportedCodingError("a form comes as it is, without Content-Encoding")
-        form = FormFile(body, head.headers["content-type"])
-        await storage.foresee(wish)
-        start = await form.begin()
-        await storage.put(_typed(wish, start.content_type), body, None, form=form)
-
-
-def _typed(wish: Wish, content_type: str) -> Wish:
-    """Return *wish* with the type that its ticket says, else the one that its client does."""
-    return wish if wish.content_type else replace(wish, content_type=content_type)
+async def _put_form(storage: NamedStorage, wish: Wish, head: RequestHead, body: Body) -> Entry:
+    """Have the file in a form as the object."""
+    if parse_coding(head.headers.get("content-encoding")) is not IDENTITY:
+        raise UnsupportedCodingError("a form comes as it is, without Content-Encoding")
+    form = FormFile(body, head.headers["content-type"])
+    await storage.foresee(wish)
+    start = await form.begin()
+    return await storage.put(typed(wish, start.content_type), body, None, form=form)
 
 
 def _wish(storage: NamedStorage, ticket: Ticket) -> Wish:

@@ -1,0 +1,53 @@
+"""A whole object that comes as the body of one request, from a ticket's client or an app server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fileloft_fast.errors import InvalidHeaderError, ObjectExistsError, PreconditionFailedError
+from fileloft_fast.storages.conditions import must_be_absent
+from fileloft_fast.tus.effects import IDENTITY
+from fileloft_fast.tus.headers import parse_coding
+
+if TYPE_CHECKING:
+    from fileloft_fast.model import Body, RequestHead
+    from fileloft_fast.storages.entry import Entry, Wish
+    from fileloft_fast.storages.named import NamedStorage
+
+Put = Callable[["NamedStorage", "Wish", "RequestHead", "Body"], Awaitable["Entry"]]
+
+
+async def put_body(storage: NamedStorage, wish: Wish, head: RequestHead, body: Body) -> Entry:
+    """Have *body*, decoded, as the object; see ``NamedStorage.put``."""
+    coding = parse_coding(head.headers.get("content-encoding"))
+    size = None if head.chunked or coding is not IDENTITY else head.content_length
+    wish = typed(wish, head.headers.get("content-type", ""))
+    return await storage.put(wish, body, size, coding=coding)
+
+
+async def take_whole(
+    storage: NamedStorage, wish: Wish, head: RequestHead, body: Body, put: Put = put_body
+) -> Entry:
+    """Have *put* receive what *head* brings, as far as its conditions allow.
+
+    Raises PreconditionFailedError, InvalidHeaderError, and what *put* raises.
+    """
+    if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
+        raise InvalidHeaderError("an object comes whole, or by tus")
+    absent = must_be_absent(head)
+    if absent:
+        wish = replace(wish, overwrite=False)
+    try:
+        return await put(storage, wish, head, body)
+    except ObjectExistsError as error:
+        if absent:
+            raise PreconditionFailedError(str(error)) from error
+        raise
+
+
+def typed(wish: Wish, content_type: str) -> Wish:
+    """Return *wish* with the type that it says already, else with that which its client does."""
+    return wish if wish.content_type else replace(wish, content_type=content_type)
