@@ -87,6 +87,7 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     never. ``concat_raw`` is ``Upload-Concat`` as received. ``modified_at``: when a byte last came.
     ``owner`` is the subject that made it, "" where nobody had to say who they are.
     ``path``: where the finished bytes appear besides, below the data directory; "" nowhere.
+    ``awaits_end``: not complete before its client says so, however many bytes there are.
     """
 
     id: UploadId
@@ -101,11 +102,12 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     owner: str = ""
     path: str = ""
+    awaits_end: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether every byte is there."""
-        return self.length is not None and self.offset == self.length
+        """Whether every byte is there, and no end is waited for."""
+        return self.length is not None and self.offset == self.length and not self.awaits_end
 
 
 class Peer(Struct, frozen=True):

@@ -17,6 +17,11 @@ from fileloft_fast.errors.hooking import TerminationRejectedError as Termination
 from fileloft_fast.errors.hooking import UploadExistsError as UploadExistsError
 from fileloft_fast.errors.hooking import UploadRejectedError as UploadRejectedError
 from fileloft_fast.errors.hooking import UploadStoppedError as UploadStoppedError
+from fileloft_fast.errors.resuming import CompletedUploadError as CompletedUploadError
+from fileloft_fast.errors.resuming import DigestMismatchError as DigestMismatchError
+from fileloft_fast.errors.resuming import InconsistentLengthError as InconsistentLengthError
+from fileloft_fast.errors.resuming import OverrunError as OverrunError
+from fileloft_fast.errors.resuming import TooSmallError as TooSmallError
 from fileloft_fast.errors.storing import CatalogueError as CatalogueError
 from fileloft_fast.errors.storing import InvalidRequestError as InvalidRequestError
 from fileloft_fast.errors.storing import NoSuchObjectError as NoSuchObjectError
@@ -212,6 +217,7 @@ class OffsetConflictError(WireError):
     def __init__(self, *, expected: int, got: int) -> None:
         super().__init__(f"expected offset {expected}, got {got}")
         self.expected = expected
+        self.got = got
 
 
 class TooLargeError(WireError):

@@ -114,12 +114,15 @@ _CLOSING: Final = (
 class Answers:
     """Makes every answer; what depends only on the rules is rendered once, here.
 
-    ``head`` is the request that is answered, None where no head could be read.
+    ``head`` is the request that is answered, None where no head could be read. *protocol* is in
+    every answer.
     """
 
-    def __init__(self, rules: TusRules) -> None:
+    def __init__(
+        self, rules: TusRules, *, protocol: Fields = (("Tus-Resumable", TUS_VERSION),)
+    ) -> None:
         self._rules = rules
-        base: Fields = (("Tus-Resumable", TUS_VERSION), ("X-Content-Type-Options", "nosniff"))
+        base: Fields = (*protocol, ("X-Content-Type-Options", "nosniff"))
         self._cors = _Cors(rules.cors)
         self._by_origin = {
             origin: (*base, *fields) for origin, fields in self._cors.actual().items()
@@ -198,7 +201,7 @@ class Answers:
         else:
             status, code = 500, FileloftError.code
         fields = (*_TEXT, *_specific(error))
-        body = f"ERR_{code.upper()}: {_message(error)}\n".encode("ascii", "backslashreplace")
+        body = f"ERR_{code.upper()}: {message_of(error)}\n".encode("ascii", "backslashreplace")
         close = isinstance(error, _CLOSING)
         response = Response(status, fields, body, close, self.fields(head))
         if isinstance(error, RefusedByHookError):
@@ -296,7 +299,7 @@ def _specific(error: Exception) -> Fields:
             return _SPECIFIC.get(type(error), ())
 
 
-def _message(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return what the client may read: no paths or names of this machine, on one line."""
     if isinstance(error, WireError) and str(error):
         return "".join(char if char.isprintable() else "?" for char in str(error))

@@ -118,7 +118,7 @@ def state_of(info: UploadInfo) -> State:
         return State.FINAL
     if info.length is None:
         return State.DEFERRED
-    return State.COMPLETE if info.offset == info.length else State.OPEN
+    return State.COMPLETE if info.complete else State.OPEN
 
 
 def diagram() -> str:

@@ -1,0 +1,66 @@
+"""Digest fields (RFC 9530): what they say, in the engine's names of the algorithms.
+
+An algorithm that is not known here is passed over, as section 2 wants it, and so is a wish that
+makes no sense. But a digest of a known one that cannot be one is an error: who sent it wants the
+bytes checked, and must not believe that they were (RFC 9651 section 4.2 allows either).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import http_sf
+
+from fileloft_fast.errors import InvalidHeaderError
+from fileloft_fast.model import Checksum
+from fileloft_fast.resumable.headers import maybe_dictionary
+
+ALGORITHMS: Final[Mapping[str, str]] = {"sha-256": "sha256", "sha-512": "sha512"}
+"""The algorithms of RFC 9530 that are neither deprecated nor broken, with the engine's names."""
+
+SIZES: Final[Mapping[str, int]] = {"sha256": 32, "sha512": 64}
+"""The size of each digest in bytes, by the engine's names."""
+
+_NAMES: Final = {ours: theirs for theirs, ours in ALGORITHMS.items()}
+_MOST_WANTED: Final = 10
+
+
+def parse_digests(name: str, value: str | None) -> tuple[Checksum, ...]:
+    """Return the digests of the field *name* that can be checked, in the order of ALGORITHMS.
+
+    Raises InvalidHeaderError for what is no dictionary, and for a digest that can be none.
+    """
+    if value is None:
+        return ()
+    members = maybe_dictionary(value)
+    if members is None:
+        raise InvalidHeaderError(f"{name} is not a dictionary")
+    digests = []
+    for theirs, ours in ALGORITHMS.items():
+        if theirs in members:
+            digest = members[theirs]
+            if not isinstance(digest, bytes) or len(digest) != SIZES[ours]:
+                raise InvalidHeaderError(f"{name}: {theirs} has {SIZES[ours]} bytes")
+            digests.append(Checksum(ours, digest))
+    return tuple(digests)
+
+
+def parse_wish(value: str | None) -> tuple[str, ...]:
+    """Return the algorithms that ``Want-Repr-Digest`` asks for, the most wanted first.
+
+    In the engine's names. 0 is not wanted (RFC 9530 section 4).
+    """
+    members = None if value is None else maybe_dictionary(value)
+    if members is None:
+        return ()
+    wishes = []
+    for theirs, ours in ALGORITHMS.items():
+        weight = members.get(theirs)
+        if type(weight) is int and 0 < weight <= _MOST_WANTED:
+            wishes.append((-weight, ours))
+    wishes.sort(key=lambda wish: wish[0])  # stable: of the same weight, as they stand above
+    return tuple(ours for _, ours in wishes)
+
+
+def render_digests(digests: Iterable[Checksum]) -> str:
+    """Return the value of ``Repr-Digest`` or ``Content-Digest``; at least one digest is needed."""
+    return http_sf.ser({_NAMES[each.algorithm]: each.digest for each in digests})

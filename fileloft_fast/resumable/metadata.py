@@ -1,0 +1,58 @@
+"""What the head of a creation says of the representation, as the metadata that every room knows.
+
+The keys are those that tus clients use. What is malformed is left out: it is about the file's name
+and type alone, which a plain upload would not fail for either.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from fileloft_fast.model import NO_METADATA, Metadata
+from fileloft_fast.resumable.headers import is_partial_type
+from fileloft_fast.tus.headers import OFFSET_STREAM, parse_metadata, render_metadata
+
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_find_parameters: Final = re.compile(
+    rf';[ \t]*({_WORD})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*+)"|({_WORD}))'
+).findall
+_ESCAPED: Final = re.compile(r"\\(.)")
+_match_extended: Final = re.compile(
+    r"utf-8'[A-Za-z0-9-]*'((?:[!#$&+.^_`|~0-9A-Za-z-]|%[0-9A-Fa-f]{2})*)", re.IGNORECASE
+).fullmatch
+
+
+def representation_metadata(fields: Mapping[str, str]) -> Metadata:
+    """Return ``Upload-Metadata`` where a client sends it, else what standard fields say.
+
+    Raises InvalidMetadataError for the former.
+    """
+    raw = fields.get("upload-metadata")
+    if raw:
+        return parse_metadata(raw)
+    pairs = []
+    name = maybe_filename(fields.get("content-disposition", ""))
+    if name:
+        pairs.append(("filename", name))
+    kind = fields.get("content-type", "")
+    if kind and kind != OFFSET_STREAM and not is_partial_type(kind):
+        pairs.append(("filetype", kind.encode("latin-1", errors="replace")))
+    coding = fields.get("content-encoding", "")
+    if coding and coding.lower() != "identity":
+        # The bytes stay coded, here and for whoever reads them (Content Codings).
+        pairs.append(("contentencoding", coding.encode("latin-1", errors="replace")))
+    return Metadata(render_metadata(pairs), tuple(pairs)) if pairs else NO_METADATA
+
+
+def maybe_filename(disposition: str) -> bytes | None:
+    """Return the name in ``Content-Disposition``: the extended form wins (RFC 6266 section 4.3)."""
+    named: dict[str, str] = {}
+    for key, quoted, plain in _find_parameters(disposition):
+        named.setdefault(key.lower(), plain or _ESCAPED.sub(r"\1", quoted))
+    extended = _match_extended(named.get("filename*", ""))
+    if extended is not None:
+        return unquote_to_bytes(extended[1]) or None
+    plain_name = named.get("filename", "")
+    # Browsers send UTF-8 where the grammar knows latin-1 alone; the bytes are kept as they came.
+    return plain_name.encode("latin-1", errors="replace") or None

@@ -1,0 +1,242 @@
+"""The answers of one version, interim ones included, behind the interface of tus's ``Answers``.
+
+Whoever serves an effect need not know which protocol asked for it: ``UploadInfo.complete`` says
+whether an answer is the target's (``Upload-Complete: ?1``) or the upload protocol's (``?0``).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from fileloft_fast.errors import (
+    ChecksumMismatchError,
+    CompletedUploadError,
+    ContentTypeError,
+    DigestMismatchError,
+    FileloftError,
+    ForbiddenError,
+    InconsistentLengthError,
+    InvalidMetadataError,
+    OffsetConflictError,
+    RefusedByHookError,
+    TooLargeError,
+    TooSmallError,
+    UnauthorizedError,
+    UploadGoneError,
+    UploadRejectedError,
+)
+from fileloft_fast.model import Checksum, Offset, RequestHead, Response, UploadInfo
+from fileloft_fast.resumable.digests import render_digests
+from fileloft_fast.resumable.headers import LARGEST, PARTIAL, render_ends, render_version
+from fileloft_fast.resumable.rules import ResumableRules
+from fileloft_fast.resumable.versions import FINAL, VERSIONS, Problem, Version
+from fileloft_fast.tus.location import render_location
+from fileloft_fast.tus.plan import expiry
+from fileloft_fast.tus.responses import Answers, Fields, message_of
+
+RESUMPTION_SUPPORTED: Final = 104
+"""The status of an interim answer that names the upload, or says how far it is."""
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_TYPES: Final = "https://iana.org/assignments/http-problem-types#"
+
+_PROBLEMS: Final[Mapping[type[Exception], tuple[Problem, str]]] = {
+    OffsetConflictError: (
+        Problem.OFFSET,
+        "offset from request does not match offset of resource",
+    ),
+    InconsistentLengthError: (Problem.LENGTH, "inconsistent length values for upload"),
+    CompletedUploadError: (Problem.COMPLETED, "upload is already completed"),
+}
+
+# Refused at the creation by the target itself: no other try of the same upload would go better.
+_BY_TARGET: Final = (
+    DigestMismatchError,
+    ForbiddenError,
+    InvalidMetadataError,
+    RefusedByHookError,
+    UnauthorizedError,
+    UploadRejectedError,
+)
+_REPLACED: Final = frozenset({"Content-Type", "Accept-Patch"})
+
+
+class ResumableAnswers(Answers):
+    """Makes the answers to requests of *version*; *clock* returns seconds since the epoch."""
+
+    def __init__(self, rules: ResumableRules, version: Version, clock: Callable[[], float]) -> None:
+        super().__init__(rules.tus, protocol=())
+        self._version = version
+        self._clock = clock
+        self._expire_finished = rules.tus.expire_finished
+        self._collection = rules.tus.collection
+        self._below = rules.tus.base_path
+        self._limits = _limits(rules)
+
+    # -- interim --------------------------------------------------------------------------------
+
+    def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
+        """Return the 104 that names the upload; None for HTTP/1.0, which knows no interim (I14)."""
+        if head.http10:
+            return None
+        location = ("Location", render_location(head, info.id, self._rules))
+        fields = (*render_version(self._version), location, *self.limits(info))
+        return Response(RESUMPTION_SUPPORTED, fields)
+
+    def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
+        """Return the 104 that says that *offset* bytes need not be sent again; never a Location.
+
+        None where the version or HTTP/1.0 knows no such answer.
+        """
+        if head.http10 or not self._version.tells_progress:
+            return None
+        fields = (*render_version(self._version), ("Upload-Offset", str(offset)))
+        return Response(RESUMPTION_SUPPORTED, fields)
+
+    # -- final ----------------------------------------------------------------------------------
+
+    def options(self, head: RequestHead | None) -> Response:
+        """Answer OPTIONS with the limits of what may be created."""
+        accept = ("Accept-Patch", PARTIAL)
+        fields = (accept, *self.limits(), *self._cors.preflight)
+        return Response(204, fields, common=self.fields(head))
+
+    def created(
+        self, head: RequestHead, info: UploadInfo, digests: Sequence[Checksum] = ()
+    ) -> Response:
+        """Answer a creation, with its body's bytes counted; *digests* are of all the bytes."""
+        fields = (*self._whereabouts(head, info), *self._state(info), *_digests(digests))
+        return Response(201, fields, common=self.fields(head))
+
+    def appended(
+        self, head: RequestHead, info: UploadInfo, digests: Sequence[Checksum] = ()
+    ) -> Response:
+        """Answer an append: as the creation would have been, where it was the last one (I20)."""
+        if info.complete:
+            return self.created(head, info, digests)
+        fields = (*self._state(info), *self.limits(info), *_digests(digests))
+        return Response(self._version.append_status, fields, common=self.fields(head))
+
+    def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer HEAD and GET: how far the upload is, and never any of its bytes (I15, I16)."""
+        fields = [*self._state(info), *self.limits(info)]
+        if info.length is not None:
+            fields.append(("Upload-Length", str(info.length)))
+        return Response(204, tuple(fields), common=self.fields(head))
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Answer with what went wrong, as a problem (RFC 9457)."""
+        response = super().failed(error, head)
+        if head is None:
+            return response
+        status = self._status(error, response.status)
+        own = tuple(field for field in response.own if field[0] not in _REPLACED)
+        body = response.body
+        if not (isinstance(error, RefusedByHookError) and error.answer_body):
+            own = (("Content-Type", PROBLEM_TYPE), *own)
+            body = self._problem(error, status)
+        else:
+            own = response.own
+        own = (*own, *self._reasons(error, head))
+        return replace(response, status=status, own=own, body=body)
+
+    # -- parts of them --------------------------------------------------------------------------
+
+    def limits(self, info: UploadInfo | None = None) -> Fields:
+        """Return ``Upload-Limit``, never empty (I28), with the time *info* has left, if any is."""
+        if self._version.lifetime is None:
+            return ()
+        at = None if info is None else expiry(info, finished_too=self._expire_finished)
+        limits = self._limits
+        if at is not None:
+            left = max(0, int(at - self._clock()))
+            limits = (*limits, (self._version.lifetime, left))
+        if not limits:
+            limits = (("min-size", 0),)
+        return (("Upload-Limit", ", ".join(f"{key}={value}" for key, value in limits)),)
+
+    def _state(self, info: UploadInfo) -> Fields:
+        # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
+        complete = render_ends(self._version, complete=info.complete)
+        return (("Upload-Offset", str(info.offset)), complete)
+
+    def _whereabouts(self, head: RequestHead, info: UploadInfo) -> Fields:
+        location = ("Location", render_location(head, info.id, self._rules))
+        return (location, *self.limits(info))
+
+    def _status(self, error: Exception, status: int) -> int:
+        if isinstance(error, ChecksumMismatchError):
+            return 400  # 460 is tus's; neither RFC 9530 nor the drafts name one
+        if isinstance(error, UploadGoneError):
+            return self._version.gone_status
+        return status
+
+    def _problem(self, error: Exception, status: int) -> bytes:
+        """Return the document for *error*; a type that the version does not define is blank."""
+        problem, title = _problem_of(error)
+        if problem is None or problem not in self._version.problems:
+            code = error.code if isinstance(error, FileloftError) else FileloftError.code
+            said: dict[str, object] = {
+                "type": "about:blank",
+                "title": HTTPStatus(status).phrase,
+                "code": f"ERR_{code.upper()}",
+            }
+        else:
+            said = {"type": f"{_TYPES}{problem}", "title": title}
+        if isinstance(error, OffsetConflictError):
+            said |= {"expected-offset": error.expected, "provided-offset": error.got}
+        said["detail"] = message_of(error)
+        return msgspec.json.encode(said)
+
+    def _reasons(self, error: Exception, head: RequestHead) -> Fields:
+        """Return the fields that tell a client of this protocol whether to go on, and how."""
+        fields = []
+        if isinstance(error, OffsetConflictError):
+            fields.append(("Upload-Offset", str(error.expected)))
+        if isinstance(error, ContentTypeError):
+            fields.append(("Accept-Patch", PARTIAL))
+        if isinstance(error, TooLargeError | TooSmallError):
+            fields += self.limits()
+        refused = isinstance(error, _BY_TARGET) and self._is_creation(head)
+        if not refused:
+            fields.append(render_ends(self._version, complete=False))
+        elif self._version.targets_tell:
+            fields.append(render_ends(self._version, complete=True))
+        return tuple(fields)
+
+    def _is_creation(self, head: RequestHead) -> bool:
+        """Whether *head* is for a target, here or in another room, and not for an upload."""
+        return head.path in self._collection or not head.path.startswith(self._below)
+
+
+def answers_by_version(
+    rules: ResumableRules, clock: Callable[[], float]
+) -> Mapping[int, ResumableAnswers]:
+    """Return the answers of every version, by its number."""
+    versions = (*VERSIONS.values(), FINAL)
+    return {each.number: ResumableAnswers(rules, each, clock) for each in versions}
+
+
+def _limits(rules: ResumableRules) -> tuple[tuple[str, int], ...]:
+    values = (
+        ("max-size", rules.tus.max_size),
+        ("min-size", rules.min_size),
+        ("max-append-size", rules.max_append_size),
+        ("min-append-size", rules.min_append_size),
+    )
+    # No Integer of RFC 9651 is larger, and no upload of this protocol.
+    return tuple((key, min(value, LARGEST)) for key, value in values if value)
+
+
+def _digests(digests: Sequence[Checksum]) -> Fields:
+    return (("Repr-Digest", render_digests(digests)),) if digests else ()
+
+
+def _problem_of(error: Exception) -> tuple[Problem | None, str]:
+    for kind, named in _PROBLEMS.items():
+        if isinstance(error, kind):
+            return named
+    return None, ""

@@ -1,0 +1,48 @@
+"""What a request of this protocol asks for: an effect that tus knows too, and what comes on top."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from fileloft_fast.model import Checksum
+from fileloft_fast.resumable.versions import Version
+from fileloft_fast.tus.effects import Append, Create, Inspect, Options, Terminate
+from fileloft_fast.tus.plan import AppendPlan
+
+Effect: TypeAlias = Create | Append | Inspect | Terminate | Options
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """An effect with the request's version; the rest is about a body alone.
+
+    ``ends``: the upload is complete once the body is there. ``announces``: 104 is to name the
+    upload before its body comes. ``representation``: what the whole upload must hash to, else the
+    request that ends it fails. ``wishes``: algorithms to tell a digest of the whole in, the most
+    wanted first, in the engine's names.
+    """
+
+    effect: Effect
+    version: Version
+    ends: bool = False
+    announces: bool = False
+    representation: tuple[Checksum, ...] = ()
+    wishes: tuple[str, ...] = ()
+
+    @property
+    def creates(self) -> bool:
+        """Whether an upload is to be made."""
+        return isinstance(self.effect, Create)
+
+
+class ResumptionPlan(AppendPlan, frozen=True):
+    """An ``AppendPlan`` of this protocol.
+
+    ``awaits_end`` is what the upload's is while the body comes; ``plan_end`` says what it is then.
+    ``to_length``: ``room`` ends where the length does, so that more is an overrun. ``replayed``:
+    the upload is complete already, and the answer that may have been lost is to be given again;
+    nothing is to be done.
+    """
+
+    awaits_end: bool
+    to_length: bool = False
+    replayed: bool = False
