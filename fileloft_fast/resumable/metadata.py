@@ -32,7 +32,8 @@ def representation_metadata(fields: Mapping[str, str]) -> Metadata:
     if raw:
         return parse_metadata(raw)
     pairs = []
-    name = maybe_filename(fields.get("content-disposition", ""))
+    disposition = fields.get("content-disposition")
+    name = None if disposition is None else maybe_filename(disposition)
     if name:
         pairs.append(("filename", name))
     kind = fields.get("content-type", "")

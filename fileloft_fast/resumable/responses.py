@@ -74,7 +74,10 @@ class ResumableAnswers(Answers):
         self._expire_finished = rules.tus.expire_finished
         self._collection = rules.tus.collection
         self._below = rules.tus.base_path
-        self._limits = _limits(rules)
+        sizes = _sizes(rules)
+        # A field that would be empty says that there is no limit (I28).
+        self._limits: Fields = (("Upload-Limit", ", ".join(sizes) or "min-size=0"),)
+        self._before_age = "".join(f"{size}, " for size in sizes)
 
     # -- interim --------------------------------------------------------------------------------
 
@@ -147,16 +150,14 @@ class ResumableAnswers(Answers):
 
     def limits(self, info: UploadInfo | None = None) -> Fields:
         """Return ``Upload-Limit``, never empty (I28), with the time *info* has left, if any is."""
-        if self._version.lifetime is None:
+        lifetime = self._version.lifetime
+        if lifetime is None:
             return ()
         at = None if info is None else expiry(info, finished_too=self._expire_finished)
-        limits = self._limits
-        if at is not None:
-            left = max(0, int(at - self._clock()))
-            limits = (*limits, (self._version.lifetime, left))
-        if not limits:
-            limits = (("min-size", 0),)
-        return (("Upload-Limit", ", ".join(f"{key}={value}" for key, value in limits)),)
+        if at is None:
+            return self._limits
+        left = max(0, int(at - self._clock()))
+        return (("Upload-Limit", f"{self._before_age}{lifetime}={left}"),)
 
     def _state(self, info: UploadInfo) -> Fields:
         # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
@@ -220,7 +221,8 @@ def answers_by_version(
     return {each.number: ResumableAnswers(rules, each, clock) for each in versions}
 
 
-def _limits(rules: ResumableRules) -> tuple[tuple[str, int], ...]:
+def _sizes(rules: ResumableRules) -> list[str]:
+    """Return the members of ``Upload-Limit`` that are the same for every upload."""
     values = (
         ("max-size", rules.tus.max_size),
         ("min-size", rules.min_size),
@@ -228,7 +230,7 @@ def _limits(rules: ResumableRules) -> tuple[tuple[str, int], ...]:
         ("min-append-size", rules.min_append_size),
     )
     # No Integer of RFC 9651 is larger, and no upload of this protocol.
-    return tuple((key, min(value, LARGEST)) for key, value in values if value)
+    return [f"{key}={min(value, LARGEST)}" for key, value in values if value]
 
 
 def _digests(digests: Sequence[Checksum]) -> Fields:
