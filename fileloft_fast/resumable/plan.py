@@ -39,8 +39,9 @@ from fileloft_fast.tus.effects import Append, Create, Inspect, Options, Terminat
 from fileloft_fast.tus.location import is_under_base, parse_target
 from fileloft_fast.tus.states import Event, State, state_of, step
 
-# RFC 9110: a body of these has no meaning, so that nothing is created by them.
-_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""Methods whose content has no meaning (RFC 9110), so that nothing is created by them."""
+
 _OF_APPENDS: Final = ("upload-offset", "upload-complete", "upload-incomplete", "upload-length")
 _OFF: Final = Mode.OFF
 _ON: Final = Mode.ON
@@ -98,7 +99,7 @@ def _is_final(head: RequestHead, rules: ResumableRules) -> bool:
 
 
 def _creates(head: RequestHead, version: Version) -> bool:
-    return head.method not in _BODILESS and maybe_ends(head.headers, version) is not None
+    return head.method not in BODILESS and maybe_ends(head.headers, version) is not None
 
 
 def plan(head: RequestHead, version: Version, rules: ResumableRules) -> Wanted:

@@ -31,6 +31,7 @@ from fileloft_fast.errors import (
 from fileloft_fast.model import Checksum, Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.resumable.digests import render_digests
 from fileloft_fast.resumable.headers import LARGEST, PARTIAL, render_ends, render_version
+from fileloft_fast.resumable.plan import BODILESS
 from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Problem, Version
 from fileloft_fast.tus.location import render_location
@@ -135,16 +136,13 @@ class ResumableAnswers(Answers):
         response = super().failed(error, head)
         if head is None:
             return response
+        reasons = self._reasons(error, head)
+        if _is_a_hooks(error):
+            return replace(response, own=(*response.own, *reasons))
         status = self._status(error, response.status)
-        own = tuple(field for field in response.own if field[0] not in _REPLACED)
-        body = response.body
-        if not (isinstance(error, RefusedByHookError) and error.answer_body):
-            own = (("Content-Type", PROBLEM_TYPE), *own)
-            body = self._problem(error, status)
-        else:
-            own = response.own
-        own = (*own, *self._reasons(error, head))
-        return replace(response, status=status, own=own, body=body)
+        kept = (field for field in response.own if field[0] not in _REPLACED)
+        own = (("Content-Type", PROBLEM_TYPE), *kept, *reasons)
+        return replace(response, status=status, own=own, body=self._problem(error, status))
 
     # -- parts of them --------------------------------------------------------------------------
 
@@ -201,6 +199,8 @@ class ResumableAnswers(Answers):
             fields.append(("Accept-Patch", PARTIAL))
         if isinstance(error, TooLargeError | TooSmallError):
             fields += self.limits()
+        if head.method in BODILESS:  # whose answers the field would say nothing about
+            return tuple(fields)
         refused = isinstance(error, _BY_TARGET) and self._is_creation(head)
         if not refused:
             fields.append(render_ends(self._version, complete=False))
@@ -235,6 +235,13 @@ def _sizes(rules: ResumableRules) -> list[str]:
 
 def _digests(digests: Sequence[Checksum]) -> Fields:
     return (("Repr-Digest", render_digests(digests)),) if digests else ()
+
+
+def _is_a_hooks(error: Exception) -> bool:
+    """Whether a hook has chosen status, body or fields of the answer, which stay as they are."""
+    if not isinstance(error, RefusedByHookError):
+        return False
+    return bool(error.answer_status or error.answer_body or error.answer_fields)
 
 
 def _problem_of(error: Exception) -> tuple[Problem | None, str]:

@@ -152,6 +152,13 @@ def test_i30_an_upload_that_is_gone_stays_gone(version: Version) -> None:
 
 
 @every_version
+@pytest.mark.parametrize("method", ["HEAD", "DELETE"])
+def test_i30_nothing_is_said_of_the_end_of_what_is_not_there(version: Version, method: str) -> None:
+    refused = answers(version).failed(UploadNotFoundError("none"), head(version, method, UPLOAD))
+    assert not {"upload-offset", version.field} & set(fields_of(refused))
+
+
+@every_version
 @pytest.mark.parametrize("method", ["POST", "PUT", "TRACE"])
 def test_i34_other_methods_on_an_upload_are_405_with_allow(version: Version, method: str) -> None:
     request = head(version, method, UPLOAD)
@@ -245,6 +252,22 @@ def test_what_a_hook_says_is_not_rewritten(version: Version) -> None:
     refused = answers(version).failed(error, creation(version))
     assert (refused.status, refused.body) == (402, b"pay")
     assert fields_of(refused)["content-type"] == "text/x"
+
+
+@every_version
+@pytest.mark.parametrize("status", [204, 460, 499])
+def test_any_status_of_a_hook_is_sent(version: Version, status: int) -> None:
+    refused = answers(version).failed(
+        RefusedByHookError("no", answer_status=status), creation(version)
+    )
+    assert refused.status == status
+    assert bool(refused.body) == (status != 204)
+
+
+@every_version
+def test_a_hook_that_chooses_no_answer_refuses_with_a_problem(version: Version) -> None:
+    refused = answers(version).failed(RefusedByHookError("no"), creation(version))
+    assert (refused.status, problem_of(refused)["detail"]) == (403, "no")
 
 
 def test_what_could_not_be_read_is_answered_as_ever() -> None:
