@@ -176,18 +176,13 @@ class ResumableAnswers(Answers):
     def _problem(self, error: Exception, status: int) -> bytes:
         """Return the document for *error*; a type that the version does not define is blank."""
         problem, title = _problem_of(error)
-        if problem is None or problem not in self._version.problems:
-            code = error.code if isinstance(error, FileloftError) else FileloftError.code
-            said: dict[str, object] = {
-                "type": "about:blank",
-                "title": HTTPStatus(status).phrase,
-                "code": f"ERR_{code.upper()}",
-            }
-        else:
+        said: dict[str, object] = {"type": "about:blank", "title": HTTPStatus(status).phrase}
+        if problem in self._version.problems:
             said = {"type": f"{_TYPES}{problem}", "title": title}
         if isinstance(error, OffsetConflictError):
             said |= {"expected-offset": error.expected, "provided-offset": error.got}
-        said["detail"] = message_of(error)
+        code = error.code if isinstance(error, FileloftError) else FileloftError.code
+        said |= {"code": f"ERR_{code.upper()}", "detail": message_of(error)}
         return msgspec.json.encode(said)
 
     def _reasons(self, error: Exception, head: RequestHead) -> Fields:

@@ -1,0 +1,70 @@
+"""Every request is answered in the protocol that it speaks; who serves it need not know which."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
+from fileloft_fast.resumable.plan import claim
+from fileloft_fast.resumable.responses import ResumableAnswers, answers_by_version
+from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.versions import FINAL
+from fileloft_fast.tus.responses import Answers
+
+
+class SpeakingAnswers(Answers):
+    """Tus's answers, and those of every version of this protocol, by what *head* speaks."""
+
+    def __init__(self, rules: ResumableRules, clock: Callable[[], float]) -> None:
+        super().__init__(rules.tus)
+        self._resumable = rules
+        self._by_version = answers_by_version(rules, clock)
+
+    def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
+        """Return the interim answer that names *info*; None where *head* speaks of none."""
+        speaker = self._speaker(head)
+        return None if speaker is None else speaker.announced(head, info)
+
+    def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
+        """Return the interim answer that tells *offset*; None where *head* speaks of none."""
+        speaker = self._speaker(head)
+        return None if speaker is None else speaker.progressed(head, offset)
+
+    def options(self, head: RequestHead | None) -> Response:
+        """Answer OPTIONS; who has named no version is told what may be made by any (I28)."""
+        speaker = self._speaker(head)
+        if speaker is not None:
+            return speaker.options(head)
+        response = super().options(head)
+        if self._resumable.mode is Mode.OFF:
+            return response
+        return replace(response, own=(*response.own, *self._by_version[FINAL.number].limits()))
+
+    def created(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a creation."""
+        speaker = self._speaker(head)
+        return super().created(head, info) if speaker is None else speaker.created(head, info)
+
+    def appended(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer an append."""
+        speaker = self._speaker(head)
+        return super().appended(head, info) if speaker is None else speaker.appended(head, info)
+
+    def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a look."""
+        speaker = self._speaker(head)
+        return super().inspected(head, info) if speaker is None else speaker.inspected(head, info)
+
+    def terminated(self, head: RequestHead) -> Response:
+        """Answer a DELETE that was done."""
+        speaker = self._speaker(head)
+        return super().terminated(head) if speaker is None else speaker.terminated(head)
+
+    def failed(self, error: Exception, head: RequestHead | None) -> Response:
+        """Answer with what went wrong."""
+        speaker = self._speaker(head)
+        return super().failed(error, head) if speaker is None else speaker.failed(error, head)
+
+    def _speaker(self, head: RequestHead | None) -> ResumableAnswers | None:
+        version = None if head is None else claim(head, self._resumable)
+        return None if version is None else self._by_version[version.number]
