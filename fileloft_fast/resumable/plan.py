@@ -53,32 +53,27 @@ def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
     A version that is spoken here decides alone, beside ``Tus-Resumable`` too (I35). Without one it
     is the final form where that is on, and the fields leave no other reading.
     """
-    mode = rules.mode
-    if mode is _OFF:
+    version = _maybe_named(head, rules)
+    if version is None:
         return None
-    fields = head.headers
-    number = fields.get(INTEROP)
-    if number is not None:
-        version = maybe_version(number)
-        return version if version is not None and _is_draft(head, version, rules) else None
-    if mode is not _ON or "tus-resumable" in fields or not _is_final(head, rules):
-        return None
-    return FINAL
+    fits = _is_final(head, rules) if version is FINAL else _is_draft(head, version, rules)
+    return version if fits else None
 
 
 def claim_creation(head: RequestHead, rules: ResumableRules) -> Version | None:
     """Return the version of a creation at a target that another room has; see ``claim``."""
+    version = _maybe_named(head, rules)
+    return version if version is not None and _creates(head, version) else None
+
+
+def _maybe_named(head: RequestHead, rules: ResumableRules) -> Version | None:
+    """Return the version that a request names; the final form is the one that has no name."""
     if rules.mode is _OFF:
         return None
-    fields = head.headers
-    number = fields.get(INTEROP)
+    number = head.headers.get(INTEROP)
     if number is not None:
-        version = maybe_version(number)
-    elif rules.mode is _ON and "tus-resumable" not in fields:
-        version = FINAL
-    else:
-        version = None
-    return version if version is not None and _creates(head, version) else None
+        return maybe_version(number)
+    return FINAL if rules.mode is _ON and "tus-resumable" not in head.headers else None
 
 
 def _is_draft(head: RequestHead, version: Version, rules: ResumableRules) -> bool:

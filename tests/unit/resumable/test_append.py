@@ -18,6 +18,7 @@ from fileloft_fast.errors import (
 from fileloft_fast.model import Offset, UploadInfo
 from fileloft_fast.resumable.plan import exceeded, plan_append, plan_end
 from fileloft_fast.tus.effects import Append
+from fileloft_fast.tus.states import State, state_of
 from tests.unit.resumable.heads import (
     EVERY,
     ID,
@@ -269,3 +270,8 @@ def test_an_append_that_is_not_the_end_leaves_the_length_open(version: Version) 
     asked = wanted(append(version, 5, chunked=True))
     step = plan_append(upload(5), asked, RULES)
     assert plan_end(asked, step, Offset(30)) is None
+
+
+def test_an_upload_that_awaits_its_end_is_not_finished_for_tus_either() -> None:
+    assert state_of(upload(20, 20)) is State.OPEN
+    assert state_of(upload(20, 20, awaits_end=False)) is State.COMPLETE

@@ -13,8 +13,9 @@ from fileloft_fast.errors import (
     StorageFullError,
     TooLargeError,
     UnauthorizedError,
+    UploadNotFoundError,
 )
-from fileloft_fast.resumable.plan import claim, plan_create
+from fileloft_fast.resumable.plan import claim, claim_creation, plan_create, plan_creation
 from fileloft_fast.resumable.rules import Mode
 from fileloft_fast.resumable.versions import FINAL
 from fileloft_fast.tus.effects import Create, Options
@@ -309,6 +310,25 @@ def test_i32_what_may_go_better_another_time_is_not_the_targets(
 def test_i35_a_version_that_is_spoken_wins_over_tus(version: Version) -> None:
     claimed = claim(creation(version, {"tus-resumable": "1.0.0"}, size=5), RULES)
     assert claimed is (None if version is FINAL else version)
+
+
+@every_version
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_target_of_another_room_is_uploaded_to_by_its_own_methods(
+    version: Version, method: str
+) -> None:
+    target = head(version, method, "/photos/a/b", ends_field(version, ends=True), size=5)
+    assert claim_creation(target, RULES) is version
+    assert plan_creation(target, version, RULES).effect == Create(length=5, has_body=True, size=5)
+    assert claim_creation(target, rules(mode=Mode.OFF)) is None
+    drafts = claim_creation(target, rules(mode=Mode.DRAFTS))
+    assert drafts is (None if version is FINAL else version)
+    assert claim_creation(head(version, method, "/photos/a/b", size=5), RULES) is None
+
+
+def test_options_outside_the_base_path_is_404() -> None:
+    with pytest.raises(UploadNotFoundError):
+        wanted(head(EVERY[0], "OPTIONS", "/elsewhere"))
 
 
 def test_a_request_of_tus_is_never_claimed() -> None:
