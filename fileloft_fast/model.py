@@ -57,7 +57,7 @@ class Concat(StrEnum):
 
 
 class Checksum(Struct, frozen=True):
-    """What a client says one request's body hashes to (tus 1.0, Upload-Checksum)."""
+    """What bytes hash to: of one request (tus 1.0, Upload-Checksum), or the whole (RFC 9530)."""
 
     algorithm: str
     digest: bytes
@@ -88,6 +88,9 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     ``owner`` is the subject that made it, "" where nobody had to say who they are.
     ``path``: where the finished bytes appear besides, below the data directory; "" nowhere.
     ``awaits_end``: not complete before its client says so, however many bytes there are.
+    ``hashes``: algorithms in which the whole is hashed while it is written. ``expected``: what its
+    client says the whole hashes to, verified before it is complete. ``digests``: what it hashes to;
+    empty where it is not complete, or nobody wanted to know.
     """
 
     id: UploadId
@@ -103,6 +106,9 @@ class UploadInfo(Struct, frozen=True, kw_only=True):
     owner: str = ""
     path: str = ""
     awaits_end: bool = False
+    hashes: tuple[str, ...] = ()
+    expected: tuple[Checksum, ...] = ()
+    digests: tuple[Checksum, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -37,12 +37,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class ResumptionPlan(AppendPlan, frozen=True):
     """An ``AppendPlan`` of this protocol.
 
-    ``awaits_end`` is what the upload's is while the body comes; ``plan_end`` says what it is then.
+    ``plan_end`` says what ``awaits_end`` is after the body.
     ``to_length``: ``room`` ends where the length does, so that more is an overrun. ``replayed``:
     the upload is complete already, and the answer that may have been lost is to be given again;
     nothing is to be done.
     """
 
-    awaits_end: bool
     to_length: bool = False
     replayed: bool = False

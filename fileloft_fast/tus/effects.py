@@ -28,7 +28,7 @@ class Create(Struct, frozen=True, kw_only=True):
 
     ``length`` is None for a deferred length. ``size`` is the number of decoded body bytes, None
     where only the body's end tells. ``checksum`` and ``checksum_trailer`` are about the body, and
-    unset without one.
+    unset without one. ``resumption`` is what another protocol wants besides; tus sets none.
     """
 
     length: int | None
@@ -40,6 +40,7 @@ class Create(Struct, frozen=True, kw_only=True):
     checksum: Checksum | None = None
     checksum_trailer: bool = False
     coding: Coding = Coding.IDENTITY
+    resumption: object = None
 
 
 class Concatenate(Struct, frozen=True):
@@ -56,6 +57,7 @@ class Append(Struct, frozen=True):
     ``declared_length`` is ``Upload-Length``, which ends a deferral. ``size`` is the number of
     decoded body bytes, None where only the body's end tells. With ``checksum_trailer`` the trailer
     must bring ``Upload-Checksum``: 400 where it does not, and the body is discarded.
+    ``resumption`` is as in ``Create``.
     """
 
     id: UploadId
@@ -65,6 +67,7 @@ class Append(Struct, frozen=True):
     checksum: Checksum | None = None
     checksum_trailer: bool = False
     coding: Coding = Coding.IDENTITY
+    resumption: object = None
 
 
 class Inspect(Struct, frozen=True):

@@ -72,11 +72,13 @@ class AppendPlan(Struct, frozen=True):
 
     ``length`` is the upload's length from now on, None while it is deferred. ``room`` is None where
     nothing bounds the body. A body that runs past ``room`` is TooLargeError, whoever counts it.
+    ``awaits_end`` is what the upload's is while the body comes: bytes alone do not complete it.
     """
 
     offset: Offset
     length: int | None
     room: int | None
+    awaits_end: bool = False
 
 
 def plan(head: RequestHead, rules: TusRules) -> Effect:
