@@ -42,7 +42,13 @@ class Answer:
     reason: str
     fields: tuple[tuple[str, str], ...]
     body: bytes = b""
-    interim: tuple[int, ...] = ()
+    before: tuple[Answer, ...] = ()
+    """The interim answers that came first, in order."""
+
+    @property
+    def interim(self) -> tuple[int, ...]:
+        """The statuses of the interim answers."""
+        return tuple(answer.status for answer in self.before)
 
     def values(self, name: str) -> list[str]:
         """Return every value of field *name*, in order."""
@@ -160,21 +166,24 @@ class Wire:
 
     def read(self, *, head: bool = False) -> Answer:
         """Read one final answer; *head* says that it answers HEAD and so has no body."""
-        interim: list[int] = []
+        before: list[Answer] = []
         while True:
             answer = self._read_head()
             if answer.status < 200:
-                if "Content-Length" in answer or "Transfer-Encoding" in answer:
-                    raise BrokenAnswerError(f"framing fields in {answer.status}")
-                interim.append(answer.status)
+                before.append(answer)
                 continue
             body = b"" if head or answer.status in {204, 304} else self._read_body(answer)
-            return Answer(answer.status, answer.reason, answer.fields, body, tuple(interim))
+            return Answer(answer.status, answer.reason, answer.fields, body, tuple(before))
+
+    def read_interim(self, status: int) -> Answer:
+        """Read one interim answer, which must be of *status*."""
+        answer = self._read_head()
+        assert answer.status == status, answer
+        return answer
 
     def wait_for_continue(self) -> None:
         """Read one 100 Continue."""
-        answer = self._read_head()
-        assert answer.status == 100, answer
+        self.read_interim(100)
 
     def ask(self, request: bytes) -> Answer:
         """Send *request* and read its answer."""
@@ -219,6 +228,8 @@ class Wire:
         answer = Answer(int(matched[1]), matched[2].decode(), tuple(_fields(lines)))
         if answer.status >= 200:
             _check_final(answer)
+        else:
+            _check_interim(answer)
         return answer
 
     def _read_body(self, answer: Answer) -> bytes:
@@ -241,6 +252,14 @@ def _fields(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
         yield matched[1].decode(), matched[2].decode()
 
 
+def _check_interim(answer: Answer) -> None:
+    """Fail where an interim answer has what only the final one may say, or has to."""
+    for name in ("Content-Length", "Transfer-Encoding", "Connection", "Date"):
+        if name in answer:
+            raise BrokenAnswerError(f"{name} in {answer.status}")
+    _check_names(answer)
+
+
 def _check_final(answer: Answer) -> None:
     """Fail where an answer breaks what holds for every answer of this server (H56, H57)."""
     if parsedate_to_datetime(answer["Date"]).utcoffset() is None:
@@ -249,5 +268,9 @@ def _check_final(answer: Answer) -> None:
         raise BrokenAnswerError("Content-Length on 204 (RFC 9110 section 8.6)")
     if "Transfer-Encoding" in answer and answer.status in {204, 304}:
         raise BrokenAnswerError("Transfer-Encoding on an answer without a body")
+    _check_names(answer)
+
+
+def _check_names(answer: Answer) -> None:
     if any(name != name.title().replace("Etag", "ETag") for name, _ in answer.fields):
         raise BrokenAnswerError(f"a field name that is not Title-Case: {answer.fields}")
