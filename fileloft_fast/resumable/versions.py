@@ -1,7 +1,8 @@
 """What each iteration of the draft has: one row a version, told apart by its interop number.
 
 Sources: draft-ietf-httpbis-resumable-upload-01 (3), -02 (4), -03 (5), -04 and -05 (6), -06 to -08
-(7), -09 to -11 (8), and the text after -11, which became -12 (9) and the header-less final form.
+(7), -09 to -11 (8), and the text after -11, which became -12 (9), -13 (10, which asks for less in
+the answer to HEAD than is sent here) and the header-less final form.
 """
 
 from collections.abc import Mapping
@@ -111,6 +112,7 @@ VERSIONS: Final[Mapping[int, Version]] = {
         Version(number=7, problems=_WITH_LENGTH, replays=False),
         Version(number=8, problems=_WITH_LENGTH, replays=False),
         Version(number=9),
+        Version(number=10),
     )
 }
 """The drafts that are spoken, by interop number."""

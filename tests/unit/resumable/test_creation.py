@@ -80,7 +80,7 @@ def test_i01_the_final_answer_is_the_targets(version: Version) -> None:
     assert says(version, complete=True) in [(n.lower(), v) for n, v in final.headers]
 
 
-@pytest.mark.parametrize("number", [None, "2", "10", "8.0", '"8"', "x", "", "?1", "-8", "8, 8"])
+@pytest.mark.parametrize("number", [None, "2", "11", "8.0", '"8"', "x", "", "?1", "-8", "8, 8"])
 @pytest.mark.parametrize("mode", [Mode.DRAFTS, Mode.ON])
 def test_i02_without_a_version_that_is_spoken_it_is_no_resumable_upload(
     number: str | None, mode: Mode
