@@ -95,8 +95,8 @@ def test_counts_are_read_as_the_library_writes_them(count: int) -> None:
     assert maybe_count(http_sf.ser(count)) == count
 
 
-def test_every_version_from_3_to_9_is_spoken() -> None:
-    assert sorted(VERSIONS) == [3, 4, 5, 6, 7, 8, 9]
+def test_every_version_from_3_to_10_is_spoken() -> None:
+    assert sorted(VERSIONS) == [3, 4, 5, 6, 7, 8, 9, 10]
     assert all(number == version.number for number, version in VERSIONS.items())
 
 
