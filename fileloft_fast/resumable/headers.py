@@ -20,6 +20,7 @@ LARGEST: Final = 999_999_999_999_999
 
 _FLAGS: Final = {"?0": False, "?1": True}
 _FLAG_VALUES: Final = ("?0", "?1")
+_NAMED: Final = {str(number): version for number, version in VERSIONS.items()}
 
 
 def maybe_flag(value: str | None) -> bool | None:
@@ -69,8 +70,11 @@ def maybe_dictionary(value: str) -> Mapping[str, object] | None:
     return {key: member[0] for key, member in parsed.items() if isinstance(member, tuple)}
 
 
-def maybe_version(value: str | None) -> Version | None:
+def maybe_version(value: str) -> Version | None:
     """Return the version that ``Upload-Draft-Interop-Version`` names, if it is spoken here."""
+    named = _NAMED.get(value)
+    if named is not None:
+        return named
     number = maybe_count(value)
     return None if number is None else VERSIONS.get(number)
 

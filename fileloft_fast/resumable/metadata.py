@@ -6,6 +6,7 @@ and type alone, which a plain upload would not fail for either.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +18,8 @@ _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _find_parameters: Final = re.compile(
     rf';[ \t]*({_WORD})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*+)"|({_WORD}))'
 ).findall
+# As nearly everybody sends it: nothing behind the name, and nothing in it that is escaped.
+_match_plain: Final = re.compile(r'[a-z-]+; filename="([^"\\]+)"').fullmatch
 _ESCAPED: Final = re.compile(r"\\(.)")
 _match_extended: Final = re.compile(
     r"utf-8'[A-Za-z0-9-]*'((?:[!#$&+.^_`|~0-9A-Za-z-]|%[0-9A-Fa-f]{2})*)", re.IGNORECASE
@@ -36,24 +39,34 @@ def representation_metadata(fields: Mapping[str, str]) -> Metadata:
     name = None if disposition is None else maybe_filename(disposition)
     if name:
         pairs.append(("filename", name))
-    kind = fields.get("content-type", "")
-    if kind and kind != OFFSET_STREAM and not is_partial_type(kind):
-        pairs.append(("filetype", kind.encode("latin-1", errors="replace")))
-    coding = fields.get("content-encoding", "")
+    kind = _maybe_type(fields.get("content-type"))
+    if kind:
+        pairs.append(("filetype", kind))
+    coding = fields.get("content-encoding")
     if coding and coding.lower() != "identity":
         # The bytes stay coded, here and for whoever reads them (Content Codings).
         pairs.append(("contentencoding", coding.encode("latin-1", errors="replace")))
     return Metadata(render_metadata(pairs), tuple(pairs)) if pairs else NO_METADATA
 
 
+@lru_cache(maxsize=256)  # there are not many types
+def _maybe_type(kind: str | None) -> bytes | None:
+    """Return the media type of a representation; what only says how it is sent is none."""
+    if not kind or kind == OFFSET_STREAM or is_partial_type(kind):
+        return None
+    return kind.encode("latin-1", errors="replace")
+
+
 def maybe_filename(disposition: str) -> bytes | None:
     """Return the name in ``Content-Disposition``: the extended form wins (RFC 6266 section 4.3)."""
+    plain = _match_plain(disposition)
+    if plain is not None:
+        return plain[1].encode("latin-1", errors="replace")
     named: dict[str, str] = {}
-    for key, quoted, plain in _find_parameters(disposition):
-        named.setdefault(key.lower(), plain or _ESCAPED.sub(r"\1", quoted))
+    for key, quoted, token in _find_parameters(disposition):
+        named.setdefault(key.lower(), token or _ESCAPED.sub(r"\1", quoted))
     extended = _match_extended(named.get("filename*", ""))
     if extended is not None:
         return unquote_to_bytes(extended[1]) or None
-    plain_name = named.get("filename", "")
     # Browsers send UTF-8 where the grammar knows latin-1 alone; the bytes are kept as they came.
-    return plain_name.encode("latin-1", errors="replace") or None
+    return named.get("filename", "").encode("latin-1", errors="replace") or None

@@ -53,6 +53,9 @@ def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
     A version that is spoken here decides alone, beside ``Tus-Resumable`` too (I35). Without one it
     is the final form where that is on, and the fields leave no other reading.
     """
+    # Nothing but a look-up on the way of every request of tus.
+    if INTEROP not in head.headers and rules.mode is not _ON:
+        return None
     version = _maybe_named(head, rules)
     if version is None:
         return None

@@ -79,6 +79,8 @@ class ResumableAnswers(Answers):
         # A field that would be empty says that there is no limit (I28).
         self._limits: Fields = (("Upload-Limit", ", ".join(sizes) or "min-size=0"),)
         self._before_age = "".join(f"{size}, " for size in sizes)
+        self._named = render_version(version)
+        self._ends = (render_ends(version, complete=False), render_ends(version, complete=True))
 
     # -- interim --------------------------------------------------------------------------------
 
@@ -86,9 +88,8 @@ class ResumableAnswers(Answers):
         """Return the 104 that names the upload; None for HTTP/1.0, which knows no interim (I14)."""
         if head.http10:
             return None
-        location = ("Location", render_location(head, info.id, self._rules))
-        fields = (*render_version(self._version), location, *self.limits(info))
-        return Response(RESUMPTION_SUPPORTED, fields)
+        fields = self._whereabouts(head, info)
+        return Response(RESUMPTION_SUPPORTED, fields, common=self._named)
 
     def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
         """Return the 104 that says that *offset* bytes need not be sent again; never a Location.
@@ -97,8 +98,8 @@ class ResumableAnswers(Answers):
         """
         if head.http10 or not self._version.tells_progress:
             return None
-        fields = (*render_version(self._version), ("Upload-Offset", str(offset)))
-        return Response(RESUMPTION_SUPPORTED, fields)
+        fields = (("Upload-Offset", str(offset)),)
+        return Response(RESUMPTION_SUPPORTED, fields, common=self._named)
 
     # -- final ----------------------------------------------------------------------------------
 
@@ -159,8 +160,7 @@ class ResumableAnswers(Answers):
 
     def _state(self, info: UploadInfo) -> Fields:
         # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
-        complete = render_ends(self._version, complete=info.complete)
-        return (("Upload-Offset", str(info.offset)), complete)
+        return (("Upload-Offset", str(info.offset)), self._ends[info.complete])
 
     def _whereabouts(self, head: RequestHead, info: UploadInfo) -> Fields:
         location = ("Location", render_location(head, info.id, self._rules))
@@ -198,9 +198,9 @@ class ResumableAnswers(Answers):
             return tuple(fields)
         refused = isinstance(error, _BY_TARGET) and self._is_creation(head)
         if not refused:
-            fields.append(render_ends(self._version, complete=False))
+            fields.append(self._ends[False])
         elif self._version.targets_tell:
-            fields.append(render_ends(self._version, complete=True))
+            fields.append(self._ends[True])
         return tuple(fields)
 
     def _is_creation(self, head: RequestHead) -> bool:

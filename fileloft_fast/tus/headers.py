@@ -6,8 +6,7 @@ above 127 and no grammar here allows it.
 """
 
 import re
-from base64 import b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -80,7 +79,7 @@ def parse_metadata(raw: str) -> Metadata:
 
 def render_metadata(pairs: Iterable[tuple[str, bytes]]) -> str:
     """Return ``Upload-Metadata`` for *pairs*; a pair with an empty value is the key alone."""
-    return ",".join(f"{key} {b64encode(value).decode()}" if value else key for key, value in pairs)
+    return ",".join([f"{key} {_encoded(value)}" if value else key for key, value in pairs])
 
 
 def parse_checksum(value: str, algorithms: Mapping[str, int]) -> Checksum:
@@ -100,7 +99,11 @@ def parse_checksum(value: str, algorithms: Mapping[str, int]) -> Checksum:
 
 def render_checksum(checksum: Checksum) -> str:
     """Return the value of ``Upload-Checksum``."""
-    return f"{checksum.algorithm} {b64encode(checksum.digest).decode()}"
+    return f"{checksum.algorithm} {_encoded(checksum.digest)}"
+
+
+def _encoded(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()
 
 
 def _decoded(
