@@ -47,7 +47,8 @@ NATIVE_LAYERS = (
 )
 ROOMS = (
     *("cli", "bench", "storage", "app", "listen", "http1", "s3front", "pages", "storages"),
-    *("uploads", "access", "hooks", "flush", "stores", "dataplane", "tus"),
+    *("uploads", "access", "hooks", "flush", "stores", "dataplane"),
+    *("resumable", "tus"),
 )
 LOWER_ROOMS = ("database", "config", "observe", "model", "errors", "__main__")
 SANS_IO_MODULES = (
@@ -103,6 +104,8 @@ def test_a_tree_in_order_passes(tree: Path) -> None:
         ("tus", "from time import monotonic"),
         ("tus", "from fileloft_fast.stores import store"),
         ("tus", "from fileloft_fast.config import Settings"),
+        ("tus", "from fileloft_fast import resumable"),
+        ("resumable", "import asyncio"),
     ],
 )
 def test_an_import_upwards_is_seen(tree: Path, room: str, wrong: str) -> None:
