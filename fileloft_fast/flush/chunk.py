@@ -240,8 +240,8 @@ class ChunkMode:
     async def _count(self, course: Course, shipment: Shipment, info: UploadInfo) -> None:
         """Put what is left over as tails, and write the record, where anything is new."""
         record = course.record
-        news = (info.offset, info.length, shipment.shipped_end)
-        if course.version.tag and news == (record.info.offset, record.info.length, record.shipped):
+        news = (*_said(info), shipment.shipped_end)
+        if course.version.tag and news == (*_said(record.info), record.shipped):
             return
         tails, cuts = plan_tails(record.tails, shipment.shipped_end, info.offset, _TAIL_BYTES)
         for start, end in cuts:
@@ -278,6 +278,11 @@ class ChunkMode:
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         flusher = self._dock.flusher
         return await Patience(flusher.patience_s, moved=lambda: flusher.taken).insist(attempt)
+
+
+def _said(info: UploadInfo) -> tuple[object, ...]:
+    """Return what a request may change of what the record says."""
+    return info.offset, info.length, info.awaits_end
 
 
 def _is_owned(record: Record) -> bool:

@@ -108,6 +108,7 @@ class _Fast(msgspec.Struct):
     object_bytes: int = 0
     encoding: str = ""
     subject: str = ""  # the upload's owner; that of the record is a spool
+    awaits_end: bool = False
 
 
 class _Contents(msgspec.Struct):
@@ -168,6 +169,8 @@ def render_record(record: Record) -> bytes:
         "encoding": record.encoding,
         "subject": info.owner,
     }
+    if info.awaits_end:  # a version that does not know it takes the upload for complete
+        fast["awaits_end"] = True
     return _ENCODER.encode(
         {
             "id": info.id,
@@ -226,6 +229,7 @@ def _record(contents: _Contents, upload: UploadId) -> Record:
         created_at=fast.created_at,
         modified_at=fast.modified_at,
         owner=fast.subject,
+        awaits_end=fast.awaits_end,
     )
     return Record(
         info=info,

@@ -91,12 +91,14 @@ class RecordLedger:
     async def completed(self, shipment: Shipment, head: ObjectHead) -> None:
         """Write the record; only then the upload counts as finished.
 
-        Its length is the object's: the replica that made it may have been told, and have died
-        before it could write that down.
+        Its length is the object's: the replica that made it may have been told, and that this is
+        the end, and have died before it could write that down.
         """
         await self._write(
             shipment,
-            info=replace(self._info(shipment, shipment.ready), length=shipment.ready),
+            info=replace(
+                self._info(shipment, shipment.ready), length=shipment.ready, awaits_end=False
+            ),
             state=RecordState.STORED,
             session="",
             receipts=(),
@@ -185,5 +187,6 @@ class RecordLedger:
             self._course(shipment).record.info,
             offset=Offset(offset),
             length=shipment.info.length,
+            awaits_end=shipment.info.awaits_end,
             modified_at=self.checkpoints.clock(),
         )

@@ -245,8 +245,9 @@ class Shipment:
             return self.ready
         end = self.ready // self.part_bytes * self.part_bytes
         # Without a known length this part may be the last, which must not be put as a part where
-        # it completes the session, and needs no session where it is the only one.
-        unsure = self.info.length is None or self.compressor is not None
+        # it completes the session, and needs no session where it is the only one. It is where
+        # every byte is there, and only the end is waited for.
+        unsure = self.info.length in {None, self.ready} or self.compressor is not None
         unsure = unsure and (not self.session or self._limits.last_completes)
         if unsure and end == self.ready:
             end -= self.part_bytes

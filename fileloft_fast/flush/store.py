@@ -89,14 +89,14 @@ class SpooledStore:
         except TimeoutError as error:
             raise RemoteUnavailableError("the object store did not answer in time") from error
 
-    async def declare_length(self, found: Found, length: int) -> Found:
+    async def declare(self, found: Found, length: int | None, *, awaits_end: bool = False) -> Found:
         """See ``Store``. TooLargeError."""
         self._dock.plan(length)
         opened = await self._mode.opened(found)
-        local = await self._spool.declare_length(opened.local, length)
+        local = await self._spool.declare(opened.local, length, awaits_end=awaits_end)
         if local.info.complete and self._spool.promised(local.info) != SYNC_NONE:
             await self._spool.append(local, b"")  # syncs what earlier requests did not have to
-        # Also where no bytes follow: the length alone may make the upload complete.
+        # Also where no bytes follow: this alone may make the upload complete.
         shipment = self._dock.shipment(local.info, ships=self._mode.ships(local.info))
         self._dock.arrived(shipment, local.info)
         self._dock.release(shipment)

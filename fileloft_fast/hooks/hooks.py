@@ -320,4 +320,4 @@ def _as_of(event: HookEvent, info: UploadInfo) -> UploadInfo:
     """Return *info* as it is when *event* has happened."""
     if event not in _FINISHED or info.length is None:
         return info
-    return replace(info, offset=type(info.offset)(info.length))
+    return replace(info, offset=type(info.offset)(info.length), awaits_end=False)

@@ -146,7 +146,7 @@ class Reception:
         if info.complete:
             return info
         found = await self.store.load(info.id)
-        found = await self.store.declare_length(found, found.info.offset)
+        found = await self.store.declare(found, found.info.offset)
         if self.store.promised(found.info) != SYNC_NONE:
             await self.store.append(found, b"")  # syncs what nobody had to sync before
         return found.info

@@ -118,8 +118,8 @@ class Store(Protocol[F]):
     async def load(self, upload: UploadId) -> F:
         """Return the upload; unverified bytes do not count. UploadNotFoundError, StoreError."""
 
-    async def declare_length(self, found: F, length: int) -> F:
-        """Set the length of an upload whose length was deferred. Replaces the record atomically."""
+    async def declare(self, found: F, length: int | None, *, awaits_end: bool = False) -> F:
+        """Set the length, and whether the upload's end is still to come. Replaces the record."""
 
     async def append(self, found: F, body: bytes) -> UploadInfo:
         """Append a short *body* in one step and acknowledge it, as ``Appender.commit`` does."""

@@ -31,7 +31,7 @@ class CountedAnswers(Answers):
         """Count an upload, and that it has all its bytes already."""
         cells = self._cells
         cells[self._created] += 1
-        if info.offset == info.length:
+        if info.complete:
             cells[self._finished] += 1
         return Answers.created(self, head, info)  # every upload passes here, and super() is dear
 

@@ -235,9 +235,9 @@ class Service:
     ) -> UploadInfo:
         """Do what was planned; return the upload as it is then."""
         room = await self._room(head, found.info, planned, wanted)
-        if planned.length != found.info.length:
-            assert planned.length is not None
-            found = await self._store.declare_length(found, planned.length)
+        info = found.info
+        if planned.length != info.length or planned.awaits_end != info.awaits_end:
+            found = await self._store.declare(found, planned.length, awaits_end=planned.awaits_end)
         try:
             info = await self._bring(head, found, wanted, body, room, hold)
         except FileloftError:

@@ -143,7 +143,7 @@ class Replica:
         if found.info.offset != offset:
             raise OffsetConflictError(expected=found.info.offset, got=offset)
         if length is not None and found.info.length is None:
-            found = await self.store.declare_length(found, length)
+            found = await self.store.declare(found, length)
         appender = await self.store.open(found, checked=checked)
         size = max(1, -(-len(body) // pieces))
         try:

@@ -155,13 +155,34 @@ def test_a_length_that_was_all_that_lacked_finishes_the_upload(
             await one.patch(ID, 0, content(size))
             assert not (await two.head(ID)).complete
             found = await two.store.load(ID)
-            found = await two.store.declare_length(found, size)
+            found = await two.store.declare(found, size)
             assert (await two.store.append(found, b"")).complete
             assert (await one.head(ID)).complete
 
     run(work())
     assert bucket.objects[KEY].content == content(size)
     assert record_in(bucket).info.length == size
+
+
+@pytest.mark.parametrize("size", [100, PART, 2 * PART])
+def test_any_replica_ends_an_upload_that_awaits_its_end(
+    bucket: Bucket, tmp_path: Path, size: int
+) -> None:
+    async def work() -> None:
+        async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
+            await one.create(ID, None)
+            await one.patch(ID, 0, content(size), pieces=2)
+            found = await two.store.declare(await two.store.load(ID), size, awaits_end=True)
+            assert (found.info.length, found.info.complete) == (size, False)
+            assert await one.patch(ID, size, b"") == size
+            assert not (await one.head(ID)).complete
+            assert KEY not in bucket.objects
+            found = await one.store.declare(await one.store.load(ID), size)
+            assert (await one.store.append(found, b"")).complete
+            assert (await two.head(ID)).complete
+
+    run(work())
+    assert bucket.objects[KEY].content == content(size)
 
 
 def test_bytes_of_a_request_that_was_cut_count_at_every_replica(

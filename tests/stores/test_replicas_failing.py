@@ -156,7 +156,7 @@ def test_a_length_that_only_a_dead_replica_was_told_is_that_of_its_object(tmp_pa
             one.dock._part_bytes = PART
             gate = one.memory.faults.gate("complete", phase=Phase.AFTER)
             found = await one.store.load(ID)
-            last = asyncio.create_task(one.store.declare_length(found, len(data)))
+            last = asyncio.create_task(one.store.declare(found, len(data)))
             await gate.reached.wait()
             one.memory.faults.down = True
             gate.open()

@@ -218,7 +218,7 @@ def test_parts_that_leave_during_a_request_without_bytes_leave_no_hole_behind(
         async with replicas(bucket, tmp_path / "a") as (one,):
             await one.create(ID, None)
             await one.patch(ID, 0, data[:PART])
-            found = await one.store.declare_length(await one.store.load(ID), len(data))
+            found = await one.store.declare(await one.store.load(ID), len(data))
             if request_ == "empty":
                 await one.store.append(found, b"")
             else:
@@ -260,7 +260,7 @@ def test_a_request_that_fails_after_it_has_told_the_length_leaves_nothing_open(
     async def work() -> None:
         async with replicas(bucket, tmp_path / "a") as (one,):
             await one.create(ID, None)
-            await one.store.declare_length(await one.store.load(ID), 3 * PART)
+            await one.store.declare(await one.store.load(ID), 3 * PART)
             assert one.ledger.courses == {}
             assert one.flusher.shipments == {}
             assert (await one.head(ID)).length == 3 * PART

@@ -168,7 +168,7 @@ class Story:
     async def do_declare(self) -> None:
         if self.length is None:
             store = self.process.store
-            await store.declare_length(await store.load(ID), len(self.content))
+            await store.declare(await store.load(ID), len(self.content))
             self.length = len(self.content)
 
     async def do_crash(self) -> None:

@@ -126,7 +126,7 @@ class FsAppender:
     async def commit(self) -> UploadInfo:
         """Sync as promised, then take the mark away: a crash in between cuts, it never shows."""
         store, found = self._store, self._found
-        info = replace(found.info, offset=Offset(found.info.offset + self.received))
+        info = self._info()
         sync = store.promised(info)
         if self._checked:
             await self._sync_and_close(SYNC_NONE if sync == SYNC_NONE else SYNC_DATA)
@@ -140,17 +140,20 @@ class FsAppender:
         if self._checked:
             await self.discard()
             return
-        info = self._found.info
-        full = info.length is not None and info.offset + self.received == info.length
-        # Whoever asks is told of a full upload that it is there, acknowledged or not.
-        await self._sync_and_close(
-            SYNC_NAME if full and self._store.sync is not SyncMode.NONE else SYNC_NONE
-        )
+        info = self._info()
+        # Whoever asks is told of a complete upload that it is there, acknowledged or not.
+        synced = info.complete and self._store.sync is not SyncMode.NONE
+        await self._sync_and_close(SYNC_NAME if synced else SYNC_NONE)
 
     async def discard(self) -> None:
         """Cut the file back to where it was; see ``Appender``."""
         await self._close(SYNC_NONE, with_info=False)
         await self._store.cut(self._found)
+
+    def _info(self) -> UploadInfo:
+        """Return the upload with what was appended."""
+        info = self._found.info
+        return replace(info, offset=Offset(info.offset + self.received))
 
     async def _sync_and_close(self, sync: int) -> None:
         """Close; a file that cannot be synced is cut back, since its pages may be lost already."""

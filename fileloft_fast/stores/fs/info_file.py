@@ -35,6 +35,7 @@ class _Fast(msgspec.Struct):
     created_at: float = 0.0
     subject: str = ""
     path: str = ""
+    awaits_end: bool = False
 
 
 class _Record(msgspec.Struct):
@@ -89,7 +90,8 @@ def render_info(info: UploadInfo) -> bytes:
         f'{_ALONE if alone else _render_kinship(info)}"fast":{{"version":1,'
         f'"metadata":{_json(metadata.raw)},"concat":{_json(info.concat_raw)},'
         f'"created_at":{info.created_at:.6f},'
-        f'{_render_place(info) if info.owner or info.path else ""}"unverified_from":'
+        f"{_render_rest(info) if info.owner or info.path or info.awaits_end else ''}"
+        '"unverified_from":'
     ).encode()
     room = _SECTOR - len(head) % _SECTOR
     padding = b" " * room if room < _WIDTH else b""  # white space may stand before a JSON value
@@ -109,9 +111,9 @@ def _render_kinship(info: UploadInfo) -> str:
     )
 
 
-def _render_place(info: UploadInfo) -> str:
-    """Return whose an upload is and where it appears, as far as that is set."""
-    pairs = (("subject", info.owner), ("path", info.path))
+def _render_rest(info: UploadInfo) -> str:
+    """Return what few uploads have, as far as that is set."""
+    pairs = (("subject", info.owner), ("path", info.path), ("awaits_end", info.awaits_end))
     return "".join(f'"{key}":{_json(value)},' for key, value in pairs if value)
 
 
@@ -159,12 +161,13 @@ def _parse(contents: bytes, upload: UploadId) -> Record:
         created_at=fast.created_at,
         owner=fast.subject,
         path=fast.path,
+        awaits_end=fast.awaits_end,
     )
     return Record(info, unverified_from, mark_at)
 
 
-# It stays as it is between the requests of an upload, but for a length that is declared late and
-# the mark; long ones would fill the memory.
+# It stays as it is between the requests of an upload, but for what is declared late and the mark;
+# long ones would fill the memory.
 _KNOWN_BYTES: Final = 1024
 _parse_known: Final = lru_cache(maxsize=1024)(_parse)
 

@@ -153,10 +153,13 @@ class FsStore:
         )
         return FsFound(info, record.mark_at, marked)
 
-    async def declare_length(self, found: FsFound, length: int) -> FsFound:
-        """Replace ``.info``; see ``Store``."""
+    async def declare(
+        self, found: FsFound, length: int | None, *, awaits_end: bool = False
+    ) -> FsFound:
+        """Replace ``.info`` atomically; see ``Store``."""
         found = await self._recovered(found)
-        return await self._replace_info(found, replace(found.info, length=length))
+        info = replace(found.info, length=length, awaits_end=awaits_end)
+        return await self._replace_info(found, info)
 
     async def append(self, found: FsFound, body: bytes) -> UploadInfo:
         """Write, sync where it is promised, and close; see ``Store``."""

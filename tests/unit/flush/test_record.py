@@ -48,6 +48,7 @@ records = st.builds(
         concat=st.sampled_from(Concat),
         concat_raw=texts,
         owner=texts,
+        awaits_end=st.booleans(),
         partials=st.lists(st.just(UploadId("b" * 32)), max_size=2).map(tuple),
         created_at=st.floats(0, 2**40),
         modified_at=st.floats(0, 2**40),
@@ -71,6 +72,10 @@ def record_of(**fields: Any) -> Record:
 @given(records)
 def test_what_is_written_is_read_again(record: Record) -> None:
     assert parse_record(render_record(record), ID) == record
+
+
+def test_an_upload_that_awaits_nothing_says_nothing_of_an_end() -> None:
+    assert "awaits_end" not in json.loads(render_record(record_of()))["fast"]
 
 
 def test_a_tool_that_reads_info_files_reads_the_fields_of_a_record() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fileloft_fast.flush.shipment import (
     WAIT,
@@ -124,6 +125,15 @@ def test_a_whole_part_that_may_be_the_last_is_held_back_where_the_last_completes
     assert taken(begun(200, None, SEQUENTIAL, parts=1)) == []
     assert taken(begun(201, None, SEQUENTIAL, parts=1)) == [PutPart(2, 100, 100)]
     assert taken(begun(200, None, parts=1)) == [PutPart(2, 100, 100)]
+
+
+def test_a_whole_part_is_held_back_where_its_client_may_say_that_it_was_the_last() -> None:
+    awaiting = replace(info_of(2 * PART, 2 * PART), awaits_end=True)
+    shipment = begun(PART, 2 * PART, SEQUENTIAL, parts=1)
+    shipment.arrive(awaiting)
+    assert (shipment.sendable_end, shipment.next_step()) == (PART, WAIT)
+    shipment.arrive(replace(awaiting, awaits_end=False))
+    assert shipment.next_step() == Complete(PART, PART)
 
 
 def test_nothing_is_left_to_complete_with_where_all_was_shipped_before_the_length_was_known() -> (

@@ -203,7 +203,7 @@ def test_a_length_that_makes_the_upload_complete_ships_it(tmp_path: Path) -> Non
     async def act(process: Spooled) -> None:
         await process.create(ID, None)
         await process.patch(ID, b"hello")
-        found = await process.store.declare_length(await process.load(ID), 5)
+        found = await process.store.declare(await process.load(ID), 5)
         assert (await process.store.append(found, b"")).complete
         assert process.content(ID) == b"hello"
 
@@ -234,7 +234,7 @@ def test_what_the_bucket_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
             await process.create(ID, PARALLEL.largest_object + 1)
         await process.create(ID, None)
         with pytest.raises(TooLargeError):
-            await process.store.declare_length(await process.load(ID), PARALLEL.largest_object + 1)
+            await process.store.declare(await process.load(ID), PARALLEL.largest_object + 1)
 
     play(tmp_path, act)
 
@@ -354,7 +354,7 @@ def test_a_length_that_completes_syncs_what_was_not_synced_before(tmp_path: Path
         await process.patch(ID, b"hello")
         recorder = Recorder(process.engine)
         process.spool.engine = cast("Engine", recorder)
-        found = await process.store.declare_length(await process.load(ID), 5)
+        found = await process.store.declare(await process.load(ID), 5)
         assert SYNC_NAME in recorder.synced
         await process.store.append(found, b"")
         process.spool.engine = process.engine

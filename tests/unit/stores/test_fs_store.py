@@ -68,7 +68,7 @@ def test_a_mark_that_follows_a_declared_length_lies_in_its_place(tmp_path: Path)
     async def scene() -> None:
         async with opened(tmp_path) as store:
             await store.create(info_of(None), b"")
-            found = await store.declare_length(await store.load(ID), 1_048_576)
+            found = await store.declare(await store.load(ID), 1_048_576)
             appender = await store.open(found, checked=True, algorithm="sha1")
             await appender.write(b"x" * 100)
             assert (await store.load(ID)).info.offset == 0
@@ -86,12 +86,32 @@ def test_a_declared_length_leaves_nothing_visible_that_a_crash_left_unverified(
         async with opened(tmp_path) as store:
             await store.create(info_of(None), b"kept")
             await crash_in_a_checked_chunk(store, b"x" * 100)
-            found = await store.declare_length(await store.load(ID), 1000)
+            found = await store.declare(await store.load(ID), 1000)
             assert (await store.load(ID)).info.offset == 4
             assert (tmp_path / ID).read_bytes() == b"kept"
             assert (await store.append(found, b"more")).offset == 8
             after = (await store.load(ID)).info
             assert (after.offset, after.length) == (8, 1000)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("length", [None, 4])
+def test_bytes_alone_do_not_complete_an_upload_that_awaits_its_end(
+    tmp_path: Path, length: int | None
+) -> None:
+    async def scene() -> None:
+        async with opened(tmp_path) as store:
+            await store.create(info_of(length), b"")
+            await store.declare(await store.load(ID), 4, awaits_end=True)
+            await store.append(await store.load(ID), b"full")
+            found = await store.load(ID)
+            assert (found.info.offset, found.info.complete) == (4, False)
+            assert not (await store.append(found, b"")).complete
+            assert (await store.declare(found, 4)).info.complete
+            found = await store.load(ID)
+            assert found.info.complete
+            assert (await store.append(found, b"")).complete
 
     asyncio.run(scene())
 

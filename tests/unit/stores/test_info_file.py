@@ -31,17 +31,17 @@ def info_of(metadata: Metadata, **fields: Any) -> UploadInfo:
     st.one_of(st.none(), st.integers(0, 2**63 - 1)),
     st.sampled_from([(Concat.NONE, ""), (Concat.PARTIAL, "partial"), (Concat.FINAL, "final;/f/a")]),
     st.integers(0, 2**63 - 1),
-    st.text(max_size=255),
+    st.fixed_dictionaries({"owner": st.text(max_size=255), "awaits_end": st.booleans()}),
 )
 def test_what_is_written_is_read_again_and_the_mark_lies_within_one_sector(
     kept: list[tuple[str, bytes]],
     length: int | None,
     concat: tuple[Concat, str],
     mark: int,
-    owner: str,
+    rest: dict[str, Any],
 ) -> None:
     metadata = parse_metadata(render_metadata(kept)) if kept else Metadata("", ())
-    info = info_of(metadata, length=length, concat=concat[0], concat_raw=concat[1], owner=owner)
+    info = info_of(metadata, length=length, concat=concat[0], concat_raw=concat[1], **rest)
     contents = render_info(info)
     record = parse_info(contents, ID)
     assert record.info == info
@@ -52,6 +52,13 @@ def test_what_is_written_is_read_again_and_the_mark_lies_within_one_sector(
     marked = contents[:at] + render_mark(mark) + contents[at + len(NO_MARK) :]
     assert parse_info(marked, ID).unverified_from == mark
     assert json.loads(marked)["fast"]["unverified_from"] == mark
+
+
+def test_only_what_an_upload_has_is_written() -> None:
+    plain = json.loads(render_info(info_of(Metadata("", ()))))["fast"]
+    assert sorted(plain) == ["concat", "created_at", "metadata", "unverified_from", "version"]
+    awaiting = json.loads(render_info(info_of(Metadata("", ()), awaits_end=True)))["fast"]
+    assert awaiting == {**plain, "awaits_end": True}
 
 
 def test_the_fields_are_those_of_fileloft() -> None:
