@@ -326,5 +326,13 @@ class Body(Protocol):
     def interrupt(self, error: Exception) -> None:
         """End this body early: a ``read`` that waits, or the next one, raises *error*."""
 
+    def announce(self, interim: Response) -> bool:
+        """Send an interim answer, now or with what is written next; False where it was left out.
+
+        Never to HTTP/1.0 (RFC 9110 section 15.2), nor after the body was cut or the final answer
+        has begun. One without Location only says how far the upload is: it is left out also where
+        the client does not read, or has sent everything.
+        """
+
     def trailers(self) -> Mapping[str, str]:
         """Return the trailer fields that tus knows, lower-case; empty before the end."""

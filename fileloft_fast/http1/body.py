@@ -15,11 +15,12 @@ from fileloft_fast.http1.limits import (
     MAX_SKIPPED_BYTES,
     TINY_CHUNKS,
 )
+from fileloft_fast.http1.render import CONTINUE, render_interim
 
 if TYPE_CHECKING:
     import asyncio
 
-    from fileloft_fast.model import RequestHead
+    from fileloft_fast.model import RequestHead, Response
     from fileloft_fast.observe.request import Request
 
 
@@ -32,8 +33,8 @@ class SocketSide(Protocol):
     def resume(self) -> None:
         """Read the socket again; idempotent."""
 
-    def send_continue(self) -> None:
-        """Tell the client that its body is wanted."""
+    def send_interim(self, data: bytes, *, needed: bool) -> bool:
+        """Write an interim answer; False where the client is gone, or *needed* not and unread."""
 
     def is_abandoned(self) -> bool:
         """Whether the peer has closed or reset the connection."""
@@ -48,7 +49,8 @@ class SocketSide(Protocol):
 class RequestBody:
     """One body: what arrived and was not taken, what is still to come, and why it ended early.
 
-    It stands for its request while that is served; see ``observe.request.Served``.
+    It stands for its request while that is served; see ``observe.request.Served``. ``early`` are
+    interim answers that leave with the final one; None once that has begun.
     """
 
     __slots__ = (
@@ -66,6 +68,7 @@ class RequestBody:
         "_waiter",
         "_waiting_bytes",
         "_window_bytes",
+        "early",
         "error",
         "head",
         "length",
@@ -90,6 +93,7 @@ class RequestBody:
         self.length = head.content_length
         self.received = 0
         self.error: Exception | None = None
+        self.early: bytes | None = b""
         self.tiny = False
         self._side = side
         self._ahead_bytes = ahead_bytes
@@ -194,6 +198,17 @@ class RequestBody:
             self.error = error
             self._wake()
 
+    def announce(self, interim: Response) -> bool:
+        """Send *interim*, with the final answer where that comes next; see ``model.Body``."""
+        if self.early is None or self.error is not None or self.head.http10:
+            return False
+        needed = any(name == "Location" for name, _ in interim.headers)
+        if not self.ended:
+            return self._side.send_interim(render_interim(interim), needed=needed)
+        if needed:
+            self.early += render_interim(interim)
+        return needed
+
     def trailers(self) -> Mapping[str, str]:
         """Return the trailer fields that were kept."""
         return self._reader.trailers if self._reader is not None else {}
@@ -273,4 +288,4 @@ class RequestBody:
         if not self._asked:
             self._asked = True
             if not self.ended:
-                self._side.send_continue()
+                self._side.send_interim(CONTINUE, needed=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from fileloft_fast.errors import (
@@ -14,9 +12,9 @@ from fileloft_fast.errors import (
     ShuttingDownError,
 )
 from fileloft_fast.http1.body import RequestBody
+from fileloft_fast.http1.channel import Channel
 from fileloft_fast.http1.endless import delimited
 from fileloft_fast.http1.head import HEAD_END, check_partial, parse_head, skip_leading_lines
-from fileloft_fast.http1.kernel import is_hung_up, is_readable
 from fileloft_fast.http1.limits import (
     DRAIN_LINGER_S,
     LINGER_BYTES,
@@ -26,41 +24,34 @@ from fileloft_fast.http1.limits import (
     TINY_READ_BYTES,
 )
 from fileloft_fast.http1.peer import peer_of
-from fileloft_fast.http1.render import CONTINUE, render_head
+from fileloft_fast.http1.render import render_head
 from fileloft_fast.http1.sending import Sending, sending_of
 from fileloft_fast.http1.state import IDLE, SERVING, State
 from fileloft_fast.model import NOBODY
 from fileloft_fast.observe.log import fields
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fileloft_fast.http1.site import Site
     from fileloft_fast.model import RequestHead, Response
 
 log = logging.getLogger(__name__)
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Channel):
     """What uvloop calls for one connection; docs/internals/byte-path.md shows the way of a byte."""
 
-    secure: ClassVar[bool] = False
     ahead_bytes: ClassVar[int] = MAX_AHEAD_BYTES
-    high_water_bytes: ClassVar[int] = 0  # uvloop writes at once then, and tells what is left over
 
     def __init__(self, site: Site, told: str | None = None) -> None:
-        self._site = site
+        super().__init__(site)
         self.told = told  # the client's address in a PROXY header
-        self._loop = site.loop
         self._state = IDLE
-        self._transport: asyncio.Transport | None = None
         self._pending = b""  # came, and belongs to no request yet
         self._body: RequestBody | None = None
-        self._reading = True
-        self._half_closed = False
-        self._deadline = 0.0
         self._lingered = 0
-        self._writable: asyncio.Future[None] | None = None  # set while the client reads too slowly
         self._sending: Sending | None = None  # a body that is not at hand
-        self._unsent = 0  # bytes that waited for the client when it was looked at last
         self._peer = NOBODY
 
     # -- what uvloop calls ----------------------------------------------------------------------
@@ -123,63 +114,6 @@ class Connection(asyncio.BufferedProtocol):
             self._sending.cancel()
         self.resume_writing()
 
-    def pause_writing(self) -> None:
-        """The client does not read its answers: take no further request until it does."""
-        if self._writable is None:
-            self._writable = self._loop.create_future()
-            self._await_reader(self._loop.time())
-
-    def resume_writing(self) -> None:
-        """Everything written has left."""
-        if self._writable is not None:
-            waiter, self._writable = self._writable, None
-            if not waiter.done():
-                waiter.set_result(None)
-
-    # -- what the body asks (SocketSide) --------------------------------------------------------
-
-    def pause(self) -> None:
-        """Leave the socket unread."""
-        if self._reading and self._transport is not None:
-            self._reading = False
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read the socket again."""
-        if not self._reading and self._transport is not None and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
-
-    def send_continue(self) -> None:
-        """Write the interim answer 100."""
-        if self._transport is not None:
-            self._transport.write(CONTINUE)
-
-    def is_abandoned(self) -> bool:
-        """Ask the kernel, since a paused loop hears of no FIN and no reset."""
-        return self._transport is None or self._half_closed or is_hung_up(self._transport)
-
-    def is_readable(self) -> bool:
-        """Ask the kernel, since a busy loop comes late to what has arrived."""
-        return self._transport is not None and is_readable(self._transport)
-
-    def duplicate(self) -> int | None:
-        """Return a new descriptor of the socket."""
-        if self._transport is None or self._transport.is_closing():
-            return None
-        return os.dup(self._transport.get_extra_info("socket").fileno())
-
-    # -- what a body asks that is sent (Outlet) ------------------------------------------------
-
-    async def write(self, data: bytes) -> bool:
-        """Write, and wait for a client that reads slowly; False where it is gone."""
-        if self._transport is None:
-            return False
-        self._transport.write(data)
-        if self._writable is not None:
-            await self._writable
-        return self._transport is not None
-
     # -- what the site asks ---------------------------------------------------------------------
 
     def check(self, now: float) -> None:
@@ -188,8 +122,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._state is SERVING:
             if self._body is not None:
                 self._body.check(now, patience.body_s, patience.min_rate_bytes_per_s)
-            if self._writable is not None and now > self._deadline:
-                self._check_reader(now)
+                # Before its final answer a client need not read: many send everything first.
+                answered = self._body.early is None
+                if answered and self._writable is not None and now > self._deadline:
+                    self._check_reader(now)
         elif now > self._deadline:
             if self._state is IDLE and self._pending:
                 late = HeadTimeoutError("the request head did not arrive in time")
@@ -198,22 +134,6 @@ class Connection(asyncio.BufferedProtocol):
                 self._close()
             else:
                 self.abort()
-
-    def _check_reader(self, now: float) -> None:
-        """Close where the client has read nothing for the time, or less than the least rate."""
-        patience, waited = self._site.patience, self._unsent
-        self._await_reader(now)
-        read = waited - self._unsent
-        if read < max(1, patience.min_rate_bytes_per_s * patience.body_s):
-            self.abort()
-
-    def _await_reader(self, now: float) -> None:
-        self._unsent = self._unsent_bytes()
-        self._deadline = now + self._site.patience.body_s
-
-    def _unsent_bytes(self) -> int:
-        assert self._transport is not None
-        return self._transport.get_write_buffer_size()
 
     def drain(self) -> None:
         """Take no further request; end a running body, whose bytes are kept."""
@@ -315,6 +235,9 @@ class Connection(asyncio.BufferedProtocol):
         response: Response,
         sending: Sending | None = None,
     ) -> None:
+        early, body.early = body.early, None
+        if self._writable is not None:  # an interim answer still waits for the client
+            await self._catch_up()
         close = (
             response.close
             or not head.keep_alive
@@ -330,6 +253,8 @@ class Connection(asyncio.BufferedProtocol):
             close=close,
             keep_alive_10=head.http10,
         )
+        if early:
+            data = early + data
         if sending is not None and not head_only:
             if not await sending.send(data):
                 self.abort()
@@ -389,12 +314,3 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = self._loop.time() + patience
         self._transport.write_eof()
         self.resume()
-
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once, whatever is unsent."""
-        if self._transport is not None:
-            self._transport.abort()

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus} | {
-    460: "Checksum Mismatch"
+    104: "Upload Resumption Supported",
+    460: "Checksum Mismatch",
 }
 # Every status that a hook may choose; a reason may be empty (RFC 9112 section 4).
 _STATUS_LINES: Final = {
@@ -67,3 +68,10 @@ def render_head(
     elif keep_alive_10:
         text += "Connection: keep-alive\r\n"
     return f"{text}{date}\r\n".encode("latin-1")
+
+
+def render_interim(response: Response) -> bytes:
+    """Return a whole 1xx answer: no body, no length, and nothing of the connection or the time."""
+    assert 100 <= response.status < 200, response.status
+    lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    return f"{_STATUS_LINES[response.status]}{lines}\r\n".encode("latin-1")

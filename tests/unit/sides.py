@@ -12,7 +12,8 @@ class Side:
 
     def resume(self) -> None: ...
 
-    def send_continue(self) -> None: ...
+    def send_interim(self, data: bytes, *, needed: bool) -> bool:  # noqa: ARG002
+        return True
 
     def is_abandoned(self) -> bool:
         return False

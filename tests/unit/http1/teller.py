@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.http1.connection import Connection
-from fileloft_fast.http1.site import Patience, Site
+from fileloft_fast.http1.site import Answerer, Patience, Site
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead, Response
@@ -39,12 +39,12 @@ class Teller:
 
 @asynccontextmanager
 async def served(
-    teller: Teller, patience: Patience | None = None
+    answerer: Answerer, patience: Patience | None = None
 ) -> AsyncIterator[tuple[Site, tuple[str, int]]]:
     """Serve on loopback; yield the site and its address."""
     loop = asyncio.get_running_loop()
     engine = Engine(loop)
-    site = Site(loop=loop, answerer=teller, engine=engine, patience=patience or Patience())
+    site = Site(loop=loop, answerer=answerer, engine=engine, patience=patience or Patience())
     server = await loop.create_server(lambda: Connection(site), "127.0.0.1", 0)
     try:
         yield site, server.sockets[0].getsockname()[:2]
