@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
+from fileloft_fast.bench.dialects import TUS
 from fileloft_fast.bench.failure import BenchError
 from fileloft_fast.bench.target import parse_target
 from fileloft_fast.bench.wire import Client, connect
@@ -70,7 +71,7 @@ def _answers(address: tuple[str, int] | str, host: str, path: str) -> bool:
     """Whether any HTTP comes back."""
     try:
         connect(address, 1.0).close()
-        with Client(address, host, {}, timeout_s=5.0) as client:
+        with Client(address, host, TUS.always, timeout_s=5.0) as client:
             client.ask("OPTIONS", path)
     except OSError:
         return False

@@ -110,6 +110,7 @@ def _where_ran(cell: Callable[[Row], str]) -> Callable[[Row], str]:
 
 COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
     ("work", lambda row: row.last.work),
+    ("protocol", lambda row: row.last.protocol),
     ("what", _done),
     ("rate", _where_ran(_rate)),
     ("p50 ms", _where_ran(_times("p50_s"))),

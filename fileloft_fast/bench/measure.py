@@ -41,7 +41,7 @@ def measure(  # noqa: PLR0913 - what is left out has a meaning
     """
     with ExitStack() as closing:
         client = closing.enter_context(
-            Client(target.address, target.host, target.fields, timeout_s=sizes.timeout_s)
+            Client(target.address, target.host, target.always, timeout_s=sizes.timeout_s)
         )
         scene = Scene(
             target=target,
@@ -82,6 +82,7 @@ def _result(name: str, scene: Scene, outcome: Outcome, lacking: str | None, turn
     clock, threads = scene.clock, scene.sizes.threads
     return Result(
         work=name,
+        protocol=scene.target.dialect.name,
         done=outcome.done,
         units=outcome.units,
         bytes=outcome.bytes,

@@ -69,6 +69,7 @@ class Result(Struct, frozen=True, kw_only=True):
     """
 
     work: str
+    protocol: str = "tus"
     done: str = ""
     units: int = 0
     bytes: int = 0

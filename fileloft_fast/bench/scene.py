@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from fileloft_fast.bench.failure import NotOfferedError, RefusedError
 from fileloft_fast.bench.latency import latency_of
 from fileloft_fast.bench.watching import Silent
-from fileloft_fast.bench.wire import OCTETS, TUS, Answer, Client
 from fileloft_fast.dataplane import load as native
 from fileloft_fast.model import Capability
 
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from fileloft_fast.bench.source import Source
     from fileloft_fast.bench.target import Target
     from fileloft_fast.bench.watching import Progress, Tell
-
-METADATA: Final = {"Upload-Metadata": "filename YmVuY2g=,filetype YXBwbGljYXRpb24vb2N0ZXQtc3RyZWFt"}
-"""Every real client names its file and its type, and tuspyserver answers HEAD for no other."""
+    from fileloft_fast.bench.wire import Answer, Client
 
 _LOOK_S: Final = 0.1
 
@@ -72,26 +69,31 @@ class Scene:
         length: int | None = None,
     ) -> bytes:
         """Return the bytes of a request's head; *length* is the body's, None where it has none."""
-        wanted = {"Host": self.target.host, **TUS, **(fields or {}), **self.target.fields}
+        wanted = {"Host": self.target.host, **self.target.always, **(fields or {})}
         if length is not None:
             wanted["Content-Length"] = str(length)
         lines = "".join(f"{name}: {value}\r\n" for name, value in wanted.items())
         return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 
-    def patch(
+    def patch(  # noqa: PLR0913 - what is left out has a meaning
         self,
         path: str,
         offset: int,
         length: int,
         fields: Mapping[str, str] | None = None,
         *,
+        ends: bool = True,
         pace: tuple[int, float] = (0, 0.0),
     ) -> native.Step:
-        """Return a PATCH of the bytes of the source from *offset*; *pace* is bytes and seconds."""
-        wanted = {"Upload-Offset": str(offset), "Content-Type": OCTETS, **(fields or {})}
+        """Return a PATCH of the bytes of the source from *offset*; *pace* is bytes and seconds.
+
+        *ends*: the upload is whole after it.
+        """
+        dialect = self.target.dialect
+        wanted = {**dialect.append(offset, ends=ends), **(fields or {})}
         return native.Step(
             self.head("PATCH", path, wanted, length),
-            204,
+            dialect.status(ends=ends),
             file=self.source.fd,
             start=offset % self.source.size,
             length=length,
@@ -99,20 +101,31 @@ class Scene:
             interval_s=pace[1],
         )
 
+    def chunk(
+        self,
+        path: str,
+        offset: int,
+        most: int,
+        size: int,
+        fields: Mapping[str, str] | None = None,
+    ) -> native.Step:
+        """Return a PATCH of at most *most* bytes from *offset* of an upload that has *size*."""
+        length = min(most, size - offset)
+        return self.patch(path, offset, length, fields, ends=offset + length == size)
+
     def create(self, length: int) -> str:
         """Create an upload and return its path. Raises RefusedError and NotOfferedError."""
         if not self.target.may(Capability.CREATION):
             raise NotOfferedError("creation is not offered")
-        answer = self.ask("POST", self.target.path, {"Upload-Length": str(length), **METADATA})
+        answer = self.ask("POST", self.target.path, self.target.dialect.creation(length))
         if answer.status != 201 or not answer.path:
             raise RefusedError(f"POST: {answer.status}", f"POST: {answer.said()}")
         self.made[answer.path] = 0
         return answer.path
 
     def append(self, path: str, offset: int, body: bytes) -> Answer:
-        """PATCH *body* by hand. Raises RefusedError where no answer comes."""
-        fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS}
-        return self.ask("PATCH", path, fields, body)
+        """PATCH *body*, the rest of an upload, by hand. Raises RefusedError: no answer came."""
+        return self.ask("PATCH", path, self.target.dialect.append(offset, ends=True), body)
 
     def ask(
         self, method: str, path: str, fields: Mapping[str, str] | None = None, body: bytes = b""
@@ -147,7 +160,8 @@ class Scene:
         most = self.target.offers.max_size
         if most is None or size <= most:
             return size
-        self.note(f"uploads of {most} bytes, the server's Tus-Max-Size, instead of {size}")
+        largest = self.target.dialect.largest
+        self.note(f"uploads of {most} bytes, the server's {largest}, instead of {size}")
         return most
 
     def note(self, text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from base64 import b64encode
 from typing import TYPE_CHECKING, Final, Self
 from zlib import crc32
 
@@ -75,13 +74,13 @@ class Source:
         """Return *length* bytes of a body from its byte *start*."""
         return b"".join(map(bytes, self._pieces(start, length)))
 
-    def checksum(self, algorithm: str, start: int, length: int) -> str:
-        """Return the ``Upload-Checksum`` of a part of a body; what was asked before is kept."""
+    def digest(self, algorithm: str, start: int, length: int) -> bytes:
+        """Return the checksum of a part of a body; what was asked before is kept."""
         key = (algorithm, start % self.size, length)
         digest = self._digests.get(key)
         if digest is None:
             digest = self._digests[key] = DIGESTS[algorithm](self._pieces(start, length))
-        return f"{algorithm} {b64encode(digest).decode()}"
+        return digest
 
     def _pieces(self, start: int, length: int) -> Iterator[memoryview]:
         assert self._map is not None

@@ -52,10 +52,10 @@ class Row:
 
 
 def rows_of(results: Iterable[Result]) -> list[Row]:
-    """Return a row for each work, in the order of their first rounds."""
-    rounds: dict[str, list[Result]] = {}
+    """Return a row for each work by each protocol, in the order of their first rounds."""
+    rounds: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        rounds.setdefault(result.work, []).append(result)
+        rounds.setdefault((result.work, result.protocol), []).append(result)
     return [Row(of_work) for of_work in rounds.values()]
 
 

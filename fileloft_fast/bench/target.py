@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from fileloft_fast.bench.dialects import TUS
 from fileloft_fast.bench.failure import BenchError
 from fileloft_fast.bench.results import Offers
 from fileloft_fast.bench.wire import Client
+from fileloft_fast.model import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from fileloft_fast.model import Capability
+    from fileloft_fast.bench.dialects import Dialect
 
 Address = tuple[str, int] | str
 """A numeric address with its port, or the path of a Unix socket."""
@@ -23,8 +25,16 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _PATH: Final = re.compile(r"/[!-z|~]*")  # what a request line can have, but no braces
 _OURS: Final = re.compile(
-    r"host|connection|content-(?:length|type)|transfer-encoding|expect|tus-.*|upload-.*",
+    r"host|connection|content-(?:length|type|digest|disposition)|transfer-encoding|expect|tus-.*"
+    r"|upload-.*",
     re.IGNORECASE,
+)
+_LARGEST: Final = re.compile(r"(?:^|[, ])max-size=([0-9]{1,15})(?![0-9.])")
+_OF_IETF: Final = (
+    Capability.CREATION.value,
+    Capability.CREATION_WITH_UPLOAD.value,
+    Capability.CHECKSUM.value,
+    Capability.TERMINATION.value,
 )
 _NO_TLS: Final = (
     "https is not measured: bytes are sent by sendfile, which TLS of this tool would not allow, so "
@@ -35,7 +45,7 @@ _NO_TLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A tus endpoint: its creation URL taken apart, and what each request to it says besides.
+    """Where uploads are made: the URL taken apart, and what each request to it says besides.
 
     ``url`` has no secret in it. ``fields`` may have.
     """
@@ -46,6 +56,12 @@ class Target:
     path: str
     fields: Mapping[str, str] = field(default_factory=dict)
     offers: Offers = field(default_factory=Offers)
+    dialect: Dialect = TUS
+
+    @property
+    def always(self) -> Mapping[str, str]:
+        """What each request says: the protocol's own, and ``fields``."""
+        return {**self.dialect.always, **self.fields}
 
     def may(self, capability: Capability) -> bool:
         """Whether it is worth trying: it is advertised, or nothing is."""
@@ -97,10 +113,16 @@ def parse_field(text: str) -> tuple[str, str]:
     return name, value
 
 
-def discover(url: str, fields: Mapping[str, str] | None = None, *, timeout_s: float = 30) -> Target:
+def discover(
+    url: str,
+    fields: Mapping[str, str] | None = None,
+    *,
+    dialect: Dialect = TUS,
+    timeout_s: float = 30,
+) -> Target:
     """Ask the server at *url* what it offers. Blocks. Raises BenchError where none answers."""
-    target = parse_target(url, fields)
-    with Client(target.address, target.host, target.fields, timeout_s=timeout_s) as client:
+    target = replace(parse_target(url, fields), dialect=dialect)
+    with Client(target.address, target.host, target.always, timeout_s=timeout_s) as client:
         try:
             answer = client.ask("OPTIONS", target.path)
         except OSError as error:
@@ -108,7 +130,7 @@ def discover(url: str, fields: Mapping[str, str] | None = None, *, timeout_s: fl
         return replace(
             target,
             address=client.numeric_address(),
-            offers=parse_offers(answer.status, answer.fields),
+            offers=_read_offers(answer.status, answer.fields, dialect),
         )
 
 
@@ -129,6 +151,26 @@ def parse_offers(status: int, fields: Mapping[str, str]) -> Offers:
         extensions=extensions,
         checksums=tuple(_words(fields.get("tus-checksum-algorithm", ""))),
         max_size=int(size) if re.fullmatch(r"[0-9]{1,19}", size) and int(size) else None,
+    )
+
+
+def _read_offers(status: int, fields: Mapping[str, str], dialect: Dialect) -> Offers:
+    """Read what the answer to OPTIONS says by *dialect*."""
+    return parse_limits(status, fields) if dialect.tells_end else parse_offers(status, fields)
+
+
+def parse_limits(status: int, fields: Mapping[str, str]) -> Offers:
+    """Read what the answer to OPTIONS says by the IETF's protocol: ``Upload-Limit``, or nothing.
+
+    What it offers is the protocol itself; see ``parse_offers``.
+    """
+    limits = fields.get("upload-limit") if status < 300 else None
+    size = None if limits is None else _LARGEST.search(limits)
+    return Offers(
+        status=status,
+        server=fields.get("server", ""),
+        extensions=None if limits is None else _OF_IETF,
+        max_size=None if size is None else int(size[1]),
     )
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OCTETS: Final = "application/offset+octet-stream"
-TUS: Final = {"Tus-Resumable": "1.0.0"}
 _LONGEST_BODY: Final = 1024 * 1024
 
 
@@ -42,8 +40,21 @@ class Answer:
         return f"{self.status} {''.join(c if c.isprintable() else ' ' for c in text)}".strip()
 
 
+class _FinalResponse(HTTPResponse):
+    """What comes after every interim answer: the library itself reads past 100 alone."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200:
+            self.headers = None  # type: ignore[assignment] # as before a head was read
+            super().begin()
+
+
 class Client:
-    """One connection, made anew where the server closed it. Blocks; for one thread."""
+    """One connection, made anew where the server closed it. Blocks; for one thread.
+
+    *fields* are in every request.
+    """
 
     def __init__(
         self,
@@ -54,7 +65,7 @@ class Client:
         timeout_s: float = 30,
     ) -> None:
         self._address = address
-        self._fields = {"Host": host, **TUS, **fields}
+        self._fields = {"Host": host, **fields}
         self._timeout_s = timeout_s
         self._connection: HTTPConnection | None = None
 
@@ -107,6 +118,7 @@ class Client:
         connection = self._connection
         if connection is None:
             connection = HTTPConnection("localhost", timeout=self._timeout_s)
+            connection.response_class = _FinalResponse
             connection.sock = connect(self._address, self._timeout_s)
             self._connection = connection
         try:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PROTOCOLS: Final = ("tus", "ietf")
+"""What the bench speaks; a test sees to it that these are all."""
+
 WORK_NAMES: Final = ("large", "streams", "chunks", "download", "small", "resume", "slow")
 """The works in their order; a test sees to it that they are those of the bench."""
 
@@ -23,8 +26,8 @@ WORK_NAMES: Final = ("large", "streams", "chunks", "download", "small", "resume"
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what is measured, how much of it, whose processes, and where the results go."""
     parser.description = (
-        "Load any tus server and say what it does and costs. Uploads are left on the server "
-        "unless --delete is given. The exit status is 1 where anything failed."
+        "Load any server of resumable uploads and say what it does and costs. Uploads are left on "
+        "the server unless --delete is given. The exit status is 1 where anything failed."
     )
     parser.add_argument("url", metavar="URL", help="the creation URL: http://127.0.0.1:8080/files/")
     _add_works(parser)
@@ -43,6 +46,10 @@ def _add_works(parser: ArgumentParser) -> None:
     works.add_argument(
         "--only", type=typed(_works), default=WORK_NAMES, metavar="WORK,…",
         help=f"of {', '.join(WORK_NAMES)}; all where unset",
+    )  # fmt: skip
+    works.add_argument(
+        "--protocol", choices=PROTOCOLS, default="tus",
+        help="ietf: Resumable Uploads for HTTP, interop version 8 (tus)",
     )  # fmt: skip
     works.add_argument("--rounds", type=typed(_count), default=1, help="of all works (1)")
     size, count = typed(_size), typed(_count)

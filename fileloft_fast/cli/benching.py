@@ -25,6 +25,7 @@ from fileloft_fast.bench import (
     measure,
     render_report,
 )
+from fileloft_fast.bench.dialects import DIALECTS
 from fileloft_fast.bench.plots import load_figure, write_plots
 from fileloft_fast.bench.redact import redact
 from fileloft_fast.bench.target import parse_field, parse_target
@@ -66,7 +67,9 @@ def _measure(wanted: Namespace) -> Report:
         if wanted.server_command is not None:
             pid = closing.enter_context(launched(wanted.server_command, wanted.url))
         process = None if pid is None else Process(pid)
-        target = discover(wanted.url, fields, timeout_s=sizes.timeout_s)
+        target = discover(
+            wanted.url, fields, dialect=DIALECTS[wanted.protocol], timeout_s=sizes.timeout_s
+        )
         source = closing.enter_context(Source())
         progress = Bars() if sys.stderr.isatty() and not wanted.quiet else Silent()
         directory = wanted.data_dir or (process.directory() if process else "")

@@ -22,6 +22,8 @@ class Manners:
     fails_every: int = 0
     head: int = 200
     tells_offset: bool = True
+    limits: str | None = None
+    """By the IETF's protocol: what ``Upload-Limit`` says."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Fake:
     uploads: dict[str, int] = field(default_factory=dict)
     posts: Iterator[int] = field(default_factory=itertools.count)
     patches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    interims: Iterator[int] = field(default_factory=itertools.count)
     authorizations: set[str | None] = field(default_factory=set)
     url: str = ""
 
@@ -67,12 +70,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         manners = self.server.fake.manners
         told = {} if manners.extensions is None else {"Tus-Extension": manners.extensions}
+        told |= {} if manners.limits is None else {"Upload-Limit": manners.limits}
         self.answer(manners.options, told)
 
     def do_POST(self) -> None:
         fake = self.server.fake
-        size = len(self.body())
         path = f"/up/{next(fake.posts)}"
+        if "Upload-Complete" in self.headers:
+            self.announce(path)
+        size = len(self.body())
         if fake.manners.create == 201:
             fake.uploads[path] = size if fake.manners.takes_bytes_with_creation else 0
         self.answer(fake.manners.create, {"Location": path})
@@ -86,7 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fake.uploads[self.path] += size - fake.manners.loses_bytes
         told = {"Upload-Offset": str(fake.uploads[self.path])}
-        self.answer(204, told if fake.manners.tells_offset else {})
+        ended = self.headers["Upload-Complete"] == "?1"
+        self.answer(201 if ended else 204, told if fake.manners.tells_offset else {})
+
+    def do_DELETE(self) -> None:
+        del self.server.fake.uploads[self.path]
+        self.answer(204)
 
     def do_HEAD(self) -> None:
         self.body()
@@ -95,6 +106,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.answer(405)
+
+    def announce(self, path: str) -> None:
+        """Send two interim answers at once."""
+        for _ in range(2):
+            next(self.server.fake.interims)
+            self.send_response_only(104, "Upload Resumption Supported")
+            self.send_header("Location", path)
+            self.send_header("Upload-Offset", "1")
+            self.end_headers()
 
     def body(self) -> bytes:
         self.server.fake.authorizations.add(self.headers["Authorization"])

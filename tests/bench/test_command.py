@@ -15,8 +15,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fileloft_fast.bench import WORKS, decode_report
+from fileloft_fast.bench.dialects import DIALECTS
 from fileloft_fast.cli import run
-from fileloft_fast.cli.bench import WORK_NAMES
+from fileloft_fast.cli.bench import PROTOCOLS, WORK_NAMES
 from tests.bench.fake import Manners, fake_server
 from tests.bench.measuring import url_of
 
@@ -39,6 +40,7 @@ def bench(*words: str) -> int:
 
 def test_the_works_are_those_of_the_bench() -> None:
     assert list(WORKS) == list(WORK_NAMES)
+    assert list(DIALECTS) == list(PROTOCOLS)
 
 
 def test_all_works_are_measured_and_written(

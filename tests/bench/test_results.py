@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from base64 import b64encode
 from zlib import crc32
 
 import msgspec
@@ -23,12 +22,13 @@ from fileloft_fast.bench import (
     encode_report,
     render_report,
 )
+from fileloft_fast.bench.dialects import IETF, TUS
 from fileloft_fast.bench.limit import who_was_the_limit
 from fileloft_fast.bench.machine import mount_of
 from fileloft_fast.bench.markdown import COLUMNS
 from fileloft_fast.bench.redact import redact
 from fileloft_fast.bench.results import Limit, Offers
-from fileloft_fast.bench.summary import Spread, spread
+from fileloft_fast.bench.summary import Spread, rows_of, spread
 from fileloft_fast.bench.target import parse_field, parse_target
 from fileloft_fast.bench.words import size_of
 
@@ -112,7 +112,7 @@ def test_rounds_are_one_row_with_median_and_spread() -> None:
 def test_a_work_that_is_not_offered_has_no_figures() -> None:
     row = cells(render_report(report(Result(work="chunks", not_offered="no checksum"))), "chunks")
     assert row["what"] == "not offered: no checksum"
-    assert set(row.values()) == {"chunks", "not offered: no checksum", "-"}
+    assert set(row.values()) == {"chunks", "tus", "not offered: no checksum", "-"}
 
 
 def test_what_a_server_says_cannot_break_the_page() -> None:
@@ -203,14 +203,21 @@ def test_the_source_digests_what_it_sends() -> None:
         assert body[:1000] == body[1000:2000] == os.pread(source.fd, 1000, 0)
         part = body[300:2300]
         assert source.read(300, 2000) == part
-        digest = source.checksum("sha1", 1300, 2000)
-        assert digest == source.checksum("sha1", 300, 2000)
-        assert digest == f"sha1 {_base64(hashlib.sha1(part).digest())}"
-        assert source.checksum("crc32", 0, 5) == f"crc32 {_base64(crc32(body[:5]).to_bytes(4))}"
+        digest = source.digest("sha1", 1300, 2000)
+        assert digest == source.digest("sha1", 300, 2000)
+        assert digest == hashlib.sha1(part).digest()
+        assert source.digest("crc32", 0, 5) == crc32(body[:5]).to_bytes(4)
 
 
-def _base64(digest: bytes) -> str:
-    return b64encode(digest).decode()
+def test_a_checksum_is_said_as_the_protocol_says_it() -> None:
+    assert TUS.checksum("sha1", b"123") == {"Upload-Checksum": "sha1 MTIz"}
+    assert IETF.checksum("sha256", b"123") == {"Content-Digest": "sha-256=:MTIz:"}
+
+
+def test_works_by_both_protocols_are_two_rows() -> None:
+    rounds = (Result(work="small", protocol=name) for name in ("tus", "ietf", "tus"))
+    rows = [(row.last.protocol, len(row.results)) for row in rows_of(rounds)]
+    assert rows == [("tus", 2), ("ietf", 1)]
 
 
 def test_figures_are_said_shortly() -> None:

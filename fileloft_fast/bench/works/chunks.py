@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fileloft_fast.bench.failure import NotOfferedError, RefusedError
 from fileloft_fast.bench.scene import Outcome, steps_latency
 from fileloft_fast.bench.source import DIGESTS
-from fileloft_fast.bench.wire import OCTETS
 from fileloft_fast.bench.words import size_of
 from fileloft_fast.model import Capability
 
@@ -25,9 +24,9 @@ def chunks(scene: Scene) -> Outcome:
     starts = range(0, size, chunk)
     script = []
     for at in starts:
-        length = min(chunk, size - at)
-        checksum = scene.source.checksum(algorithm, at, length)
-        script.append(scene.patch(path, at, length, {"Upload-Checksum": checksum}))
+        digest = scene.source.digest(algorithm, at, min(chunk, size - at))
+        fields = scene.target.dialect.checksum(algorithm, digest)
+        script.append(scene.chunk(path, at, chunk, size, fields))
     load = scene.plan([script], units=1, connections=1)
     scene.run(load, size, "B")
     whole = scene.verify(path, size)
@@ -44,7 +43,8 @@ def plan_algorithm(scene: Scene) -> str:
 
     Raises NotOfferedError.
     """
-    offered, wanted = scene.target.offers.checksums, scene.sizes.checksum
+    offered = scene.target.dialect.algorithms or scene.target.offers.checksums
+    wanted = scene.sizes.checksum
     if not scene.target.may(Capability.CHECKSUM):
         raise NotOfferedError("checksum is not offered")
     if wanted and offered and wanted not in offered:
@@ -60,15 +60,16 @@ def _ensure_verified(scene: Scene, algorithm: str) -> None:
 
     Raises NotOfferedError, RefusedError.
     """
-    body = b"checked?"
+    dialect, body = scene.target.dialect, b"checked?"
     path = scene.create(len(body))
-    wrong = scene.source.checksum(algorithm, 0, 1)
-    fields = {"Upload-Offset": "0", "Content-Type": OCTETS, "Upload-Checksum": wrong}
+    wrong = dialect.checksum(algorithm, scene.source.digest(algorithm, 0, 1))
+    fields = {**dialect.append(0, ends=True), **wrong}
     answer = scene.ask("PATCH", path, fields, body)
     if answer.status < 300:
         scene.made[path] = len(body)
         raise NotOfferedError(f"a wrong {algorithm} is taken, so it is not verified")
+    if answer.status == dialect.mismatch_status:
+        return
     if answer.status == 400 and not scene.target.offers.checksums:
         raise NotOfferedError(f"{algorithm} is not known")
-    if answer.status != 460:
-        raise RefusedError(f"PATCH with a wrong checksum: {answer.status}", answer.said())
+    raise RefusedError(f"PATCH with a wrong checksum: {answer.status}", answer.said())

@@ -18,6 +18,8 @@ _LOOKED_AT: Final = 64 * KIB
 
 def download(scene: Scene) -> Outcome:
     """Get an upload that was made before the clock; a small one's bytes were compared before."""
+    if not scene.target.dialect.downloads:
+        raise NotOfferedError("GET is no download by this protocol")
     size = scene.fit(scene.sizes.size_bytes)
     _ensure_served(scene)
     path = scene.create(size)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fileloft_fast.bench.latency import latency_of
 from fileloft_fast.bench.scene import Outcome
 from fileloft_fast.bench.sizes import KIB
-from fileloft_fast.bench.wire import OCTETS, connect
+from fileloft_fast.bench.wire import connect
 from fileloft_fast.dataplane import load as native
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _resume_once(scene: Scene, size: int, seen: Seen) -> None:
     path, content = scene.create(size), scene.source.read(0, size)
     status = scene.ask("HEAD", path).status  # 200 or 204: servers differ
     with closing(connect(scene.target.address, scene.sizes.timeout_s)) as holder:
-        fields = {"Upload-Offset": "0", "Content-Type": OCTETS}
+        fields = scene.target.dialect.append(0, ends=True)
         holder.sendall(scene.head("PATCH", path, fields, size) + content[:held])
         _wait_until_taken(holder)
         step = native.Step(scene.head("HEAD", path), status)
@@ -93,7 +93,7 @@ def _take_over(scene: Scene, path: str, offset: int, content: bytes, seen: Seen)
         time.sleep(_AGAIN_S)
         offset = _offset_now(scene, path, answer, offset)
         answer = scene.append(path, offset, content[offset:])
-    if answer.status == 204:
+    if answer.status == scene.target.dialect.ended_status:
         seen.takeovers.record(time.monotonic() - begun)
         scene.verify(path, len(content))
     else:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from fileloft_fast.bench.failure import RefusedError
 from fileloft_fast.bench.latency import latency_of
-from fileloft_fast.bench.scene import METADATA, Outcome
-from fileloft_fast.bench.wire import OCTETS
+from fileloft_fast.bench.scene import Outcome
 from fileloft_fast.bench.words import size_of
 from fileloft_fast.dataplane import load as native
 from fileloft_fast.model import Capability
@@ -57,7 +56,7 @@ def _try_one_request(scene: Scene, body: bytes) -> list[native.Step] | None:
     """
     if not scene.target.may(Capability.CREATION_WITH_UPLOAD):
         return None
-    fields = {"Upload-Length": str(len(body)), "Content-Type": OCTETS, **METADATA}
+    fields = scene.target.dialect.whole(len(body))
     answer = scene.ask("POST", scene.target.path, fields, body)
     if answer.status == 201 and answer.path:
         scene.made[answer.path] = 0
@@ -75,19 +74,17 @@ def _try_two_requests(scene: Scene, body: bytes) -> list[native.Step]:
 
     Raises RefusedError, NotOfferedError.
     """
-    path = scene.create(len(body))
+    dialect, path = scene.target.dialect, scene.create(len(body))
     answer = scene.append(path, 0, body)
-    if answer.status != 204:
+    if answer.status != dialect.ended_status:
         raise RefusedError(f"PATCH: {answer.status}", f"PATCH {path}: {answer.said()}")
     if not scene.verify(path, len(body)):
         raise RefusedError("upload that was tried")
-    fields = {"Upload-Length": str(len(body)), **METADATA}
-    create = scene.head("POST", scene.target.path, fields, 0)
-    fields = {"Upload-Offset": "0", "Content-Type": OCTETS}
-    append = scene.head("PATCH", "{location}", fields, len(body))
+    create = scene.head("POST", scene.target.path, dialect.creation(len(body)), 0)
+    append = scene.head("PATCH", "{location}", dialect.append(0, ends=True), len(body))
     return [
         native.Step(create, 201, keeps_location=True),
-        native.Step(append, 204, body=body, offset=_told(answer, len(body))),
+        native.Step(append, dialect.ended_status, body=body, offset=_told(answer, len(body))),
     ]
 
 

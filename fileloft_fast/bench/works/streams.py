@@ -17,7 +17,7 @@ def streams(scene: Scene) -> Outcome:
     size = scene.fit(max(1, scene.sizes.size_bytes // count))
     paths = [scene.create(size) for _ in range(count)]
     starts = range(0, size, chunk)
-    scripts = [[scene.patch(path, at, min(chunk, size - at)) for at in starts] for path in paths]
+    scripts = [[scene.chunk(path, at, chunk, size) for at in starts] for path in paths]
     load = scene.plan(scripts, units=count, connections=count)
     scene.run(load, size * count, "B")
     whole = sum(scene.verify(path, size) for path in paths)
