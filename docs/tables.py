@@ -16,6 +16,7 @@ from fileloft_fast.config.admission import Admission
 from fileloft_fast.config.hooking import Hooking
 from fileloft_fast.config.listening import Listening
 from fileloft_fast.config.observing import Observing
+from fileloft_fast.config.resuming import Resuming
 from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.storing import Storing
 from fileloft_fast.errors import WireError
@@ -50,6 +51,7 @@ THEMES: Final = (
     Theme("Storage", Settings, STORAGE),
     Theme("Listening", Listening),
     Theme("Requests", Serving),
+    Theme("The IETF's protocol, and digests", Resuming),
     Theme("Extensions of tus", Serving, ("FILELOFT_DISABLE_", "FILELOFT_ENABLE_")),
     Theme("Expiry", Serving, ("FILELOFT_ENABLE_EXPIRATION", "FILELOFT_EXPIR", "FILELOFT_SWEEP")),
     Theme("Browsers", Serving, ("FILELOFT_DISABLE_CORS", "FILELOFT_CORS_")),

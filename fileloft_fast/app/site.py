@@ -8,18 +8,19 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fileloft_fast.config import LogFormat
+from fileloft_fast.config import DigestMode, LogFormat, SyncMode
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
 from fileloft_fast.http1.front import Desk, Front
 from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.routes import Routes
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.observe.access_log import AccessLog
+from fileloft_fast.resumable.rules import Mode, ResumableRules
 from fileloft_fast.tus.forwarded import with_client
 from fileloft_fast.tus.rules import CorsRules, TusRules
-from fileloft_fast.uploads import Service
 from fileloft_fast.uploads.counted import CountedAnswers
 from fileloft_fast.uploads.intake import Intake
+from fileloft_fast.uploads.resuming import ResumingService
 
 if TYPE_CHECKING:
     from fileloft_fast.app.storage import Storage
@@ -36,6 +37,7 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
         idle_ms=int(settings.body_timeout_s * 1000),
         min_rate=settings.min_rate_bytes_per_s,
     )
+    answers = CountedAnswers(resumable_rules(settings, rules), storage.board)
     service = _kind(storage)(
         rules,
         storage.store,
@@ -45,8 +47,13 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
         min_free_bytes=settings.min_free_bytes,
         cleanup_partials=settings.enable_cleanup_concat_partials,
         access=storage.access,
-        answers=CountedAnswers(rules, storage.board),
         mine=storage.mine,
+    )
+    service.speak(
+        answers,
+        hashes=() if settings.digest is DigestMode.OFF else (settings.digest.value,),
+        # With ``chunk``, what an offset tells survives more than what a running body has stored.
+        tells_progress=settings.sync is not SyncMode.CHUNK and not storage.store.guarded,
     )
     plain = settings.tls_cert is None
     as_json = settings.log_format is LogFormat.JSON
@@ -73,17 +80,17 @@ def site_of(settings: Settings, storage: Storage, *, max_connections: int) -> tu
     return site, front
 
 
-def _kind(storage: Storage) -> Callable[..., Service]:
+def _kind(storage: Storage) -> Callable[..., ResumingService]:
     """Return what makes the service; with hooks another one, which nobody else loads."""
     hooks = storage.hooks
     if hooks is None:
-        return Service
+        return ResumingService
     kind = import_module("fileloft_fast.uploads.hooked").HookedService
     return lambda *parts, **settings: kind(*parts, **settings).use(hooks)
 
 
 def _rooms(
-    settings: Settings, storage: Storage, service: Service, rules: TusRules
+    settings: Settings, storage: Storage, service: ResumingService, rules: TusRules
 ) -> dict[str, Answerer]:
     """Return who answers besides *service*, by the first segment; loads nobody else's code."""
     rooms: dict[str, Answerer] = {}
@@ -117,4 +124,15 @@ def tus_rules(settings: Settings) -> TusRules:
             expose_headers=settings.cors_expose_headers,
             max_age_s=settings.cors_max_age_s,
         ),
+    )
+
+
+def resumable_rules(settings: Settings, rules: TusRules) -> ResumableRules:
+    """Return what the IETF's protocol needs besides *rules*, the paths and sizes of both."""
+    return ResumableRules(
+        tus=rules,
+        mode=Mode(settings.resumable.value),
+        min_size=settings.resumable_min_size_bytes,
+        max_append_size=settings.resumable_max_append_bytes,
+        min_append_size=settings.resumable_min_append_bytes,
     )

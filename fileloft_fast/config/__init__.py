@@ -16,6 +16,7 @@ from fileloft_fast.config.environment import (
 )
 from fileloft_fast.config.hook_values import HookEvent
 from fileloft_fast.config.networks import Networks
+from fileloft_fast.config.resuming import DigestMode, ResumableMode
 from fileloft_fast.config.rows import Row
 from fileloft_fast.config.settings import ROWS, Settings
 from fileloft_fast.config.storage_values import (
@@ -41,12 +42,14 @@ __all__ = [
     "AckMode",
     "AuthMode",
     "BindAddress",
+    "DigestMode",
     "HookEvent",
     "LockMode",
     "LogFormat",
     "Networks",
     "PathRules",
     "Reading",
+    "ResumableMode",
     "Row",
     "Settings",
     "StorageBackend",

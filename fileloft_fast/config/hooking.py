@@ -10,8 +10,8 @@ from fileloft_fast.config.hook_values import (
     parse_hook_objects,
     parse_hook_urls,
 )
+from fileloft_fast.config.resuming import Resuming
 from fileloft_fast.config.rows import setting
-from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.values import (
     maybe,
     parse_count,
@@ -22,7 +22,7 @@ from fileloft_fast.config.values import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hooking(Serving):
+class Hooking(Resuming):
     """What others are asked and told."""
 
     hooks_http: tuple[str, ...] = setting(

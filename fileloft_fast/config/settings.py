@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.config.admission import admission_contradictions
 from fileloft_fast.config.listening import listening_contradictions
+from fileloft_fast.config.resuming import resuming_contradictions
 from fileloft_fast.config.rows import Row, setting, switch
 from fileloft_fast.config.storing import Storing, storing_contradictions
 from fileloft_fast.config.values import (
@@ -271,6 +272,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from listening_contradictions(settings)
     yield from _serving_contradictions(settings)
     yield from _page_contradictions(settings)
+    yield from resuming_contradictions(settings)
     yield from admission_contradictions(settings)
     yield from storing_contradictions(settings, settings.base_path)
     yield from _worker_contradictions(settings)

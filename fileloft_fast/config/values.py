@@ -186,30 +186,31 @@ def parse_backend(text: str) -> str:
 
 def parse_sync(text: str) -> SyncMode:
     """Parse a sync mode."""
-    return _parse_word(SyncMode, text)
+    return parse_word(SyncMode, text)
 
 
 def parse_ack(text: str) -> AckMode:
     """Parse an acknowledgement mode."""
-    return _parse_word(AckMode, text)
+    return parse_word(AckMode, text)
 
 
 def parse_lock(text: str) -> LockMode:
     """Parse a kind of lock."""
-    return _parse_word(LockMode, text)
+    return parse_word(LockMode, text)
 
 
 def parse_tls_mode(text: str) -> TlsMode:
     """Parse a TLS mode."""
-    return _parse_word(TlsMode, text)
+    return parse_word(TlsMode, text)
 
 
 def parse_log_format(text: str) -> LogFormat:
     """Parse a format of the log."""
-    return _parse_word(LogFormat, text)
+    return parse_word(LogFormat, text)
 
 
-def _parse_word(words: type[W], text: str) -> W:
+def parse_word(words: type[W], text: str) -> W:
+    """Parse one of *words*."""
     try:
         return words(text)
     except ValueError:

@@ -11,7 +11,7 @@ class InconsistentLengthError(WireError):
     code = "inconsistent_length"
 
 
-class OverrunError(InconsistentLengthError):
+class OverrunError(WireError):
     """The body runs past the length of the upload, which is void from then on."""
 
     code = "overrun"

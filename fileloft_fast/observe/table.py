@@ -70,6 +70,10 @@ def _singles(values: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple((value,) for value in values)
 
 
+# What the IETF's protocol has another status for than tus.
+_IETF: Final = {("400", "ERR_CHECKSUM_MISMATCH"), ("404", "ERR_GONE")}
+
+
 def _failures() -> tuple[tuple[str, ...], ...]:
     """Return status and code of every error there is, and of what a hook makes up."""
     pairs = {
@@ -77,6 +81,7 @@ def _failures() -> tuple[tuple[str, ...], ...]:
         for error in vars(errors).values()
         if isinstance(error, type) and issubclass(error, FileloftError)
     }
+    pairs |= _IETF
     return (*sorted(pairs), *((kind, OTHER) for kind in ("2xx", "3xx", "4xx", "5xx")))
 
 

@@ -289,16 +289,23 @@ def _awaits_end(effect: Create | Append, wanted: Wanted) -> bool:
     return not wanted.ends or effect.size is None
 
 
-def plan_end(wanted: Wanted, planned: ResumptionPlan, offset: Offset) -> int | None:
+def is_length_bound(info: UploadInfo, rules: ResumableRules) -> bool:
+    """Whether it is the length of *info* that bounds what a body may bring."""
+    return _room(info.offset, info.length, rules)[1]
+
+
+def plan_end(wanted: Wanted, length: int | None, offset: Offset) -> int | None:
     """Return the length of an upload whose body has come, *offset* bytes in all; None: still none.
+
+    *length* is what it was while the body came.
 
     Where ``wanted.ends``, it no longer awaits its end from then on.
     For bodies without Content-Length, too: where a client says that this was the end, offset and
     length are the same (text after -11, #3463). Raises InconsistentLengthError; the bytes are kept.
     """
     if not wanted.ends:
-        return planned.length
-    if planned.length is not None and planned.length != offset:
+        return length
+    if length is not None and length != offset:
         raise InconsistentLengthError("the content ends before the length that was told")
     return offset
 

@@ -4,7 +4,7 @@ Whoever serves an effect need not know which protocol asked for it: ``UploadInfo
 whether an answer is the target's (``Upload-Complete: ?1``) or the upload protocol's (``?0``).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -16,11 +16,11 @@ from fileloft_fast.errors import (
     CompletedUploadError,
     ContentTypeError,
     DigestMismatchError,
-    FileloftError,
     ForbiddenError,
     InconsistentLengthError,
     InvalidMetadataError,
     OffsetConflictError,
+    OverrunError,
     RefusedByHookError,
     TooLargeError,
     TooSmallError,
@@ -28,7 +28,8 @@ from fileloft_fast.errors import (
     UploadGoneError,
     UploadRejectedError,
 )
-from fileloft_fast.model import Checksum, Offset, RequestHead, Response, UploadInfo
+from fileloft_fast.errors.base import code_of
+from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.resumable.digests import render_digests
 from fileloft_fast.resumable.headers import LARGEST, PARTIAL, render_ends, render_version
 from fileloft_fast.resumable.plan import BODILESS
@@ -50,6 +51,7 @@ _PROBLEMS: Final[Mapping[type[Exception], tuple[Problem, str]]] = {
         "offset from request does not match offset of resource",
     ),
     InconsistentLengthError: (Problem.LENGTH, "inconsistent length values for upload"),
+    OverrunError: (Problem.LENGTH, "inconsistent length values for upload"),
     CompletedUploadError: (Problem.COMPLETED, "upload is already completed"),
 }
 
@@ -109,20 +111,16 @@ class ResumableAnswers(Answers):
         fields = (accept, *self.limits(), *self._cors.preflight)
         return Response(204, fields, common=self.fields(head))
 
-    def created(
-        self, head: RequestHead, info: UploadInfo, digests: Sequence[Checksum] = ()
-    ) -> Response:
-        """Answer a creation, with its body's bytes counted; *digests* are of all the bytes."""
-        fields = (*self._whereabouts(head, info), *self._state(info), *_digests(digests))
+    def created(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a creation, with its body's bytes counted."""
+        fields = (*self._whereabouts(head, info), *self._state(info), *_digests(info))
         return Response(201, fields, common=self.fields(head))
 
-    def appended(
-        self, head: RequestHead, info: UploadInfo, digests: Sequence[Checksum] = ()
-    ) -> Response:
+    def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""
         if info.complete:
-            return self.created(head, info, digests)
-        fields = (*self._state(info), *self.limits(info), *_digests(digests))
+            return self.created(head, info)
+        fields = (*self._state(info), *self.limits(info))
         return Response(self._version.append_status, fields, common=self.fields(head))
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
@@ -181,8 +179,7 @@ class ResumableAnswers(Answers):
             said = {"type": f"{_TYPES}{problem}", "title": title}
         if isinstance(error, OffsetConflictError):
             said |= {"expected-offset": error.expected, "provided-offset": error.got}
-        code = error.code if isinstance(error, FileloftError) else FileloftError.code
-        said |= {"code": f"ERR_{code.upper()}", "detail": message_of(error)}
+        said |= {"code": f"ERR_{code_of(error).upper()}", "detail": message_of(error)}
         return msgspec.json.encode(said)
 
     def _reasons(self, error: Exception, head: RequestHead) -> Fields:
@@ -228,8 +225,8 @@ def _sizes(rules: ResumableRules) -> list[str]:
     return [f"{key}={min(value, LARGEST)}" for key, value in values if value]
 
 
-def _digests(digests: Sequence[Checksum]) -> Fields:
-    return (("Repr-Digest", render_digests(digests)),) if digests else ()
+def _digests(info: UploadInfo) -> Fields:
+    return (("Repr-Digest", render_digests(info.digests)),) if info.digests else ()
 
 
 def _is_a_hooks(error: Exception) -> bool:

@@ -17,7 +17,7 @@ class SpeakingAnswers(Answers):
 
     def __init__(self, rules: ResumableRules, clock: Callable[[], float]) -> None:
         super().__init__(rules.tus)
-        self._resumable = rules
+        self.resumable = rules
         self._by_version = answers_by_version(rules, clock)
 
     def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
@@ -36,7 +36,7 @@ class SpeakingAnswers(Answers):
         if speaker is not None:
             return speaker.options(head)
         response = super().options(head)
-        if self._resumable.mode is Mode.OFF:
+        if self.resumable.mode is Mode.OFF:
             return response
         return replace(response, own=(*response.own, *self._by_version[FINAL.number].limits()))
 
@@ -66,5 +66,5 @@ class SpeakingAnswers(Answers):
         return super().failed(error, head) if speaker is None else speaker.failed(error, head)
 
     def _speaker(self, head: RequestHead | None) -> ResumableAnswers | None:
-        version = None if head is None else claim(head, self._resumable)
+        version = None if head is None else claim(head, self.resumable)
         return None if version is None else self._by_version[version.number]

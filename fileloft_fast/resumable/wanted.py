@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fileloft_fast.model import Checksum
 from fileloft_fast.resumable.versions import Version
@@ -45,3 +46,11 @@ class ResumptionPlan(AppendPlan, frozen=True):
 
     to_length: bool = False
     replayed: bool = False
+
+
+def effect_of(wanted: Wanted) -> Effect:
+    """Return the effect as ``uploads`` does it; one with a body carries *wanted* along."""
+    effect = wanted.effect
+    if isinstance(effect, Create | Append):
+        return replace(effect, resumption=wanted)
+    return effect

@@ -19,6 +19,7 @@ from fileloft_fast.errors import (
     UnauthorizedError,
     UploadNotFoundError,
 )
+from fileloft_fast.errors.base import code_of
 from fileloft_fast.model import Response
 from fileloft_fast.storages.addresses import TICKET, base_url, public_url, split_path
 from fileloft_fast.storages.arriving import take_whole
@@ -116,7 +117,7 @@ class Api:
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Return the answer for *error*: JSON, with the status and fields that it has anyway."""
         plain = after_failure(error, self._answers.failed(error, head))
-        code = error.code if isinstance(error, FileloftError) else FileloftError.code
+        code = code_of(error)
         assert isinstance(plain.body, bytes)
         message = plain.body.decode().partition(": ")[2].rstrip("\n")
         own = tuple(field for field in plain.own if field[0] != "Content-Type")

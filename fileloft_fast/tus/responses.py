@@ -36,6 +36,7 @@ from fileloft_fast.errors import (
     VersionError,
     WireError,
 )
+from fileloft_fast.errors.base import code_of
 from fileloft_fast.model import (
     AnswerChange,
     ByteStream,
@@ -149,10 +150,15 @@ class Answers:
         """Answer a PATCH after which the upload is *info*."""
         return Response(204, self._progress(info), common=self.fields(head))
 
+    def completed(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Answer a PATCH by which the upload became complete; ``appended`` is for those after."""
+        return self.appended(head, info)
+
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
         fields = [*self._progress(info)]
-        if info.length is None:
+        # Who counts bytes alone would take one for finished that still waits for its end.
+        if info.length is None or (info.awaits_end and info.offset == info.length):
             fields.append(("Upload-Defer-Length", "1"))
         else:
             fields.append(("Upload-Length", str(info.length)))
@@ -196,12 +202,10 @@ class Answers:
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong; of an error that is not the client's, only that it was."""
-        if isinstance(error, FileloftError):
-            status, code = error.status, error.code
-        else:
-            status, code = 500, FileloftError.code
+        status = error.status if isinstance(error, FileloftError) else FileloftError.status
         fields = (*_TEXT, *_specific(error))
-        body = f"ERR_{code.upper()}: {message_of(error)}\n".encode("ascii", "backslashreplace")
+        text = f"ERR_{code_of(error).upper()}: {message_of(error)}\n"
+        body = text.encode("ascii", "backslashreplace")
         close = isinstance(error, _CLOSING)
         response = Response(status, fields, body, close, self.fields(head))
         if isinstance(error, RefusedByHookError):
@@ -303,8 +307,7 @@ def message_of(error: Exception) -> str:
     """Return what the client may read: no paths or names of this machine, on one line."""
     if isinstance(error, WireError) and str(error):
         return "".join(char if char.isprintable() else "?" for char in str(error))
-    code = error.code if isinstance(error, FileloftError) else FileloftError.code
-    return code.replace("_", " ")
+    return code_of(error).replace("_", " ")
 
 
 def error_table() -> list[tuple[int, str, str, str, str]]:

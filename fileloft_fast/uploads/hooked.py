@@ -12,6 +12,7 @@ from fileloft_fast.config import HookEvent
 from fileloft_fast.errors import FileloftError, UploadExistsError, UploadStoppedError
 from fileloft_fast.hooks.hooks import NO_CHANGE
 from fileloft_fast.hooks.verdict import merge
+from fileloft_fast.resumable.wanted import Wanted
 from fileloft_fast.tus.effects import (
     Append,
     Concatenate,
@@ -22,20 +23,21 @@ from fileloft_fast.tus.effects import (
     Options,
     Terminate,
 )
-from fileloft_fast.tus.plan import plan_append
-from fileloft_fast.uploads.service import Serve, Service
+from fileloft_fast.uploads.resuming import ResumingService
 
 if TYPE_CHECKING:
     from fileloft_fast.hooks.hooks import Expecting, Hooks
     from fileloft_fast.model import AnswerChange, Body, RequestHead, Response, UploadId, UploadInfo
     from fileloft_fast.stores import Found
+    from fileloft_fast.tus.plan import AppendPlan
+    from fileloft_fast.uploads.admitting import Serve
     from fileloft_fast.uploads.locks import Hold
 
 _CREATED: Final = (HookEvent.POST_CREATE,)
 _CREATED_AND_FINISHED: Final = (HookEvent.POST_CREATE, HookEvent.POST_FINISH)
 
 
-class HookedService(Service):
+class HookedService(ResumingService):
     """A ``Service`` that asks and tells hooks."""
 
     _hooks: Hooks
@@ -73,9 +75,7 @@ class HookedService(Service):
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:
         await self._check_space(head)
         info, change = await self._ask(head, self._draft(head, wanted))
-        may_finish = info.length == 0 or (
-            wanted.has_body and info.length is not None and wanted.size in {None, info.length}
-        )
+        may_finish = _may_be_whole(wanted)
         events = _CREATED_AND_FINISHED if may_finish else _CREATED
         async with await self._hooks.expecting(head, info, *events) as expecting:
             self._creating[id(head)] = expecting
@@ -113,12 +113,8 @@ class HookedService(Service):
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         async with self._locks.hold(wanted.id, body) as hold:
             found = await self._load(head, wanted.id)
-            planned = plan_append(found.info, wanted, self._rules_for(head))
-            may_finish = (
-                not found.info.complete
-                and planned.length is not None
-                and wanted.size in {None, planned.room}
-            )
+            planned = await self._plan_append(head, found.info, wanted)
+            may_finish = not found.info.complete and _may_fill(wanted, planned)
             final = replace(found.info, length=planned.length)
             events = (HookEvent.POST_FINISH,) if may_finish else ()
             change = NO_CHANGE
@@ -126,7 +122,7 @@ class HookedService(Service):
                 info = await self._add(head, found, wanted, planned, body, hold)
                 if may_finish:
                     change = await self._settle(head, expecting, info)
-            answer = self._answers.appended(head, self._expiry.renewed(info))
+            answer = self._answer_append(head, found.info, self._expiry.renewed(info))
             return self._answers.changed(answer, change)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
@@ -168,6 +164,9 @@ class HookedService(Service):
             await self._terminated(head, found.info)
             raise
 
+    async def _void(self, head: RequestHead, info: UploadInfo) -> None:
+        await self._terminated(head, info)
+
     async def _ask(self, head: RequestHead, info: UploadInfo) -> tuple[UploadInfo, AnswerChange]:
         """Return what hooks make of *info*. Nobody is asked of what a quota refuses anyway."""
         asks = HookEvent.PRE_CREATE in self._hooks.events
@@ -199,6 +198,21 @@ class HookedService(Service):
             return await self._hooks.pre_finish(head, info)
         finally:
             expecting.settle(info)
+
+
+def _may_be_whole(wanted: Create) -> bool:
+    """Return whether the upload may be finished by the request that creates it."""
+    if isinstance(wanted.resumption, Wanted):
+        return wanted.resumption.ends
+    known = wanted.has_body and wanted.length is not None
+    return wanted.length == 0 or (known and wanted.size in {None, wanted.length})
+
+
+def _may_fill(wanted: Append, planned: AppendPlan) -> bool:
+    """Return whether the upload may be finished by the request."""
+    if isinstance(wanted.resumption, Wanted):
+        return wanted.resumption.ends
+    return planned.length is not None and wanted.size in {None, planned.room}
 
 
 def _uploads(effect: Effect) -> Sequence[UploadId]:

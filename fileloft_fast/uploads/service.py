@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from fileloft_fast.access import limited
 from fileloft_fast.errors import (
     BodyCutError,
     BodyTimeoutError,
     FileloftError,
     ShuttingDownError,
-    StorageFullError,
     UploadLockedError,
-    UploadNotFoundError,
 )
-from fileloft_fast.model import (
-    Body,
-    Concat,
-    Offset,
-    RequestHead,
-    Response,
-    UploadId,
-    UploadInfo,
-)
-from fileloft_fast.observe.request import current_request
+from fileloft_fast.model import Body, Concat, Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.tus import download
 from fileloft_fast.tus.effects import (
     IDENTITY,
@@ -43,71 +27,29 @@ from fileloft_fast.tus.effects import (
     Options,
     Terminate,
 )
-from fileloft_fast.tus.plan import plan, plan_append, plan_concatenation, plan_create
-from fileloft_fast.tus.responses import Answers
-from fileloft_fast.uploads.failing import after_failure
-from fileloft_fast.uploads.intake import Intake, check_held
+from fileloft_fast.tus.plan import plan_append, plan_concatenation, plan_create
+from fileloft_fast.uploads.admitting import Admitting, Serve, owner_of
+from fileloft_fast.uploads.intake import check_held
 
 if TYPE_CHECKING:
-    from fileloft_fast.access import Access
-    from fileloft_fast.stores import AnyStore, Found
+    from fileloft_fast.stores import Found
     from fileloft_fast.tus.plan import AppendPlan
-    from fileloft_fast.tus.rules import TusRules
-    from fileloft_fast.uploads.expiry import Expiry
-    from fileloft_fast.uploads.locks import Hold, Locks
-
-log = logging.getLogger(__name__)
+    from fileloft_fast.uploads.locks import Hold
 
 # After these, tus 1.0 (creation-with-upload) wants the bytes of a creation kept.
-_KEPT: Final = (BodyCutError, BodyTimeoutError, ShuttingDownError, UploadLockedError)
-
-Serve = Callable[[RequestHead, Any, Body], Awaitable[Response]]
-
-
-def _drawn_id(head: RequestHead) -> UploadId:
-    """Return an id that nobody can guess, behind what the client's token wants it to begin with."""
-    prefix = f"{head.permit.prefix}-" if head.permit is not None and head.permit.prefix else ""
-    return UploadId(prefix + os.urandom(16).hex())  # secrets.token_hex: the same in four calls
+KEPT: Final[tuple[type[FileloftError], ...]] = (
+    BodyCutError,
+    BodyTimeoutError,
+    ShuttingDownError,
+    UploadLockedError,
+)
 
 
-def _owner(head: RequestHead) -> str:
-    return head.permit.subject if head.permit is not None else ""
+class Service(Admitting):
+    """Answers requests for the uploads of one store; see ``http1.site.Answerer``."""
 
-
-class Service:
-    """Answers requests for the uploads of one store; see ``http1.site.Answerer``.
-
-    *min_free_bytes*: below so much free space nothing is created (507). *cleanup_partials*: a
-    concatenation removes what it was made of. *access* admits requests, None where nobody is asked
-    who they are. *answers* are made by *rules* alone where not given. *mine* tells which
-    ids may be made here.
-    """
-
-    def __init__(  # noqa: PLR0913 - the composition root hands every part in
-        self,
-        rules: TusRules,
-        store: AnyStore,
-        locks: Locks,
-        intake: Intake,
-        expiry: Expiry,
-        *,
-        min_free_bytes: int = 0,
-        cleanup_partials: bool = False,
-        access: Access | None = None,
-        answers: Answers | None = None,
-        mine: Callable[[UploadId], bool] = lambda _: True,
-    ) -> None:
-        self._mine = mine
-        self._rules = rules
-        self._store = store
-        self._locks = locks
-        self._intake = intake
-        self._expiry = expiry
-        self._min_free_bytes = min_free_bytes
-        self._cleanup_partials = cleanup_partials
-        self._access = access
-        self._answers = Answers(rules) if answers is None else answers
-        self._serve: dict[type[Effect], Serve] = {
+    def _serving(self) -> dict[type[Effect], Serve]:
+        return {
             Options: self._options,
             Create: self._create,
             Concatenate: self._concatenate,
@@ -116,36 +58,6 @@ class Service:
             Terminate: self._terminate,
             Download: self._download,
         }
-
-    async def answer(self, head: RequestHead, body: Body) -> Response:
-        """Serve one request; every refusal is a Response."""
-        try:
-            if self._access is not None:
-                return await self._admit(self._access, head, body)
-            effect = plan(head, self._rules)
-            return await self._serve[type(effect)](head, effect, body)
-        except FileloftError as error:
-            return self.failed(error, head)
-
-    async def _admit(self, access: Access, head: RequestHead, body: Body) -> Response:
-        """Serve what the request's token allows; from here on nobody sees a token in a URL."""
-        admitted = await access.admit(head)
-        request = current_request()
-        if request is not None:
-            request.subject = _owner(admitted)
-        effect = plan(admitted, self._rules_for(admitted))
-        access.check(admitted, effect)
-        # Before the lock: who may not see an upload must not disturb who works on it either.
-        if isinstance(effect, Append | Inspect | Terminate) and not access.owns(
-            admitted, effect.id
-        ):
-            await self._load(admitted, effect.id)
-        response = await self._serve[type(effect)](admitted, effect, body)
-        return access.addressed(head, response)
-
-    def failed(self, error: Exception, head: RequestHead | None) -> Response:
-        """Return the answer for *error*; failing storage goes to the log."""
-        return after_failure(error, self._answers.failed(error, head), log)
 
     # -- effects --------------------------------------------------------------------------------
 
@@ -156,11 +68,6 @@ class Service:
         await self._check_space(head)
         info = await self._make_counted(head, self._draft(head, wanted), wanted, body)
         return self._answers.created(head, info)
-
-    def _new_id(self, head: RequestHead) -> UploadId:
-        while not self._mine(drawn := _drawn_id(head)):
-            continue
-        return drawn
 
     def _draft(self, head: RequestHead, wanted: Create) -> UploadInfo:
         """Return what is to be made."""
@@ -175,7 +82,7 @@ class Service:
             created_at=now,
             modified_at=now,
             expires_at=self._expiry.after(now),
-            owner=_owner(head),
+            owner=owner_of(head),
         )
 
     async def _make_counted(
@@ -184,7 +91,7 @@ class Service:
         """Make *info* with what *body* brings; return it as it is then."""
         if self._access is None or head.permit is None:
             return await self._make(head, info, wanted, body)
-        async with self._access.counted(head.permit, info, kept=_KEPT):
+        async with self._access.counted(head.permit, info, kept=self._kept(wanted)):
             info = await self._make(head, info, wanted, body)
         self._access.settle(info)
         return info
@@ -193,36 +100,68 @@ class Service:
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
     ) -> UploadInfo:
         if not wanted.has_body:
-            await self._store.create(info, b"")
-            return info
-        planned = plan_create(wanted, self._rules_for(head))
+            return await self._made(head, self._holding(info, wanted, b""), b"", wanted, body)
+        planned = self._plan_create(head, wanted)
         if body.at_hand and wanted.coding is IDENTITY:
             room = await self._room(head, info, planned, wanted)
             data = self._intake.verified(wanted, body, room)
-            info = replace(info, offset=Offset(len(data)))
-            await self._store.create(info, data)
-            return info
+            return await self._made(head, self._holding(info, wanted, data), data, wanted, body)
         async with self._locks.hold(info.id, body) as hold:
-            await self._store.create(info, b"")
+            await self._made(head, info, b"", wanted, body)
             try:
                 found = await self._store.load(info.id)
                 room = await self._room(head, info, planned, wanted)
                 received = await self._bring(head, found, wanted, body, room, hold)
                 check_held(hold)
             except FileloftError as error:
-                if isinstance(error, _KEPT):
+                if isinstance(error, self._kept(wanted)):
                     await self._recount(info)
                 else:
                     await self._store.remove(info.id)
                 raise
             return self._expiry.renewed(received)
 
+    async def _made(
+        self,
+        head: RequestHead,  # noqa: ARG002 - for who tells of it while the body comes
+        info: UploadInfo,
+        data: bytes,
+        wanted: Create,  # noqa: ARG002
+        body: Body,  # noqa: ARG002
+    ) -> UploadInfo:
+        """Make *info*, which holds *data*."""
+        await self._store.create(info, data)
+        return info
+
+    # What another protocol does otherwise; see ``uploads.resuming``.
+
+    def _plan_create(self, head: RequestHead, wanted: Create) -> AppendPlan:
+        return plan_create(wanted, self._rules_for(head))
+
+    async def _plan_append(self, head: RequestHead, info: UploadInfo, wanted: Append) -> AppendPlan:
+        return plan_append(info, wanted, self._rules_for(head))
+
+    def _holding(self, info: UploadInfo, wanted: Create, data: bytes) -> UploadInfo:  # noqa: ARG002
+        """Return *info* as it is with a body that was all at hand."""
+        return replace(info, offset=Offset(len(data))) if data else info
+
+    def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:  # noqa: ARG002
+        """Return the errors after which what a creation has made stays."""
+        return KEPT
+
+    # -------------------------------------------------------------------------------------------
+
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         async with self._locks.hold(wanted.id, body) as hold:
             found = await self._load(head, wanted.id)
-            planned = plan_append(found.info, wanted, self._rules_for(head))
+            planned = await self._plan_append(head, found.info, wanted)
             info = await self._add(head, found, wanted, planned, body, hold)
-            return self._answers.appended(head, self._expiry.renewed(info))
+            return self._answer_append(head, found.info, self._expiry.renewed(info))
+
+    def _answer_append(self, head: RequestHead, was: UploadInfo, info: UploadInfo) -> Response:
+        if info.complete and not was.complete:
+            return self._answers.completed(head, info)
+        return self._answers.appended(head, info)
 
     async def _add(  # noqa: PLR0913, PLR0917 - a request, what it means, and who holds the upload
         self,
@@ -235,8 +174,8 @@ class Service:
     ) -> UploadInfo:
         """Do what was planned; return the upload as it is then."""
         room = await self._room(head, found.info, planned, wanted)
-        info = found.info
-        if planned.length != info.length or planned.awaits_end != info.awaits_end:
+        was = found.info
+        if planned.length != was.length or planned.awaits_end != was.awaits_end:
             found = await self._store.declare(found, planned.length, awaits_end=planned.awaits_end)
         try:
             info = await self._bring(head, found, wanted, body, room, hold)
@@ -285,7 +224,7 @@ class Service:
             created_at=now,
             modified_at=now,
             expires_at=self._expiry.after(now),
-            owner=_owner(head),
+            owner=owner_of(head),
         )
         return [part for part in parts if part is not None], info
 
@@ -325,65 +264,3 @@ class Service:
             return self._answers.redirected(head, url)
         part = await self._store.read(found, selection.start, selection.length)
         return self._answers.downloaded(head, selection, part)
-
-    # -- what they share ------------------------------------------------------------------------
-
-    async def _look(self, head: RequestHead, upload: UploadId) -> Found:
-        """Return an upload as it may be told of; a holder's bytes count where that can be known."""
-        if self._store.guarded:
-            async with self._locks.hold(upload):
-                return await self._load(head, upload)
-        await self._locks.settle(upload)
-        found = await self._load(head, upload)
-        if found.info.complete and self._locks.is_held(upload):
-            # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
-            async with self._locks.hold(upload):
-                found = await self._load(head, upload)
-        return found
-
-    async def _load(self, head: RequestHead, upload: UploadId) -> Found:
-        """Return a living upload that the client may see. UploadNotFoundError, UploadGoneError."""
-        found: Found = await self._store.load(upload)
-        if self._access is not None:
-            assert head.permit is not None, "admitted without a token"
-            self._access.check_sees(head.permit, found.info)
-        self._expiry.check(found.info)
-        return found
-
-    async def _maybe_load(self, head: RequestHead, upload: UploadId) -> Found | None:
-        try:
-            return await self._load(head, upload)
-        except UploadNotFoundError:
-            return None
-
-    async def _remove(self, upload: UploadId) -> None:
-        await self._store.remove(upload)
-        if self._access is not None:
-            self._access.release(upload)
-
-    # -- what a token allows --------------------------------------------------------------------
-
-    def _rules_for(self, head: RequestHead) -> TusRules:
-        return self._rules if head.permit is None else limited(self._rules, head.permit)
-
-    async def _room(
-        self, head: RequestHead, info: UploadInfo, planned: AppendPlan, wanted: Append | Create
-    ) -> int | None:
-        """Return how many bytes the request may bring, by what is planned and by its quota."""
-        if self._access is None or head.permit is None:
-            return planned.room
-        return await self._access.room(head.permit, info, planned, wanted.size)
-
-    async def _recount(self, info: UploadInfo) -> None:
-        """Count what is left of a request that failed, where its size was not known before."""
-        if self._access is not None and info.length is None:
-            # What went wrong before is what the client must hear of; an audit makes up for this.
-            with contextlib.suppress(FileloftError):
-                self._access.settle((await self._store.load(info.id)).info)
-
-    async def _check_space(self, head: RequestHead) -> None:
-        """Raise what keeps anything from being made now, whatever it is."""
-        if await self._store.free_bytes() < self._min_free_bytes:
-            raise StorageFullError("less than FILELOFT_MIN_FREE is left")
-        if self._access is not None and head.permit is not None:
-            self._access.take_turn(head.permit)

@@ -145,7 +145,7 @@ def _after(  # noqa: PLR0917 - a step
     if came < size:  # cut: whatever the client meant, this was not the end
         return info
     with suppress(InconsistentLengthError):
-        length = plan_end(asked, step, info.offset)
+        length = plan_end(asked, step.length, info.offset)
         return replace(info, length=length, awaits_end=not asked.ends)
     return info
 

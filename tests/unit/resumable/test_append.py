@@ -122,7 +122,7 @@ def test_i21_an_empty_append_at_the_end_completes(version: Version, length: int 
     asked = wanted(append(version, 20, ends=True))
     step = plan_append(upload(20, length), asked, RULES)
     assert (step.awaits_end, step.replayed) == (False, False)
-    assert plan_end(asked, step, Offset(20)) == 20
+    assert plan_end(asked, step.length, Offset(20)) == 20
 
 
 @every_version
@@ -254,8 +254,8 @@ def test_an_end_before_the_length_is_refused_once_the_content_is_there(version: 
     asked = wanted(append(version, 5, ends=True, chunked=True))
     step = plan_append(upload(5, 20), asked, RULES)
     with pytest.raises(InconsistentLengthError):
-        plan_end(asked, step, Offset(19))
-    assert plan_end(asked, step, Offset(20)) == 20
+        plan_end(asked, step.length, Offset(19))
+    assert plan_end(asked, step.length, Offset(20)) == 20
 
 
 @every_version
@@ -269,7 +269,7 @@ def test_a_last_body_of_unknown_size_is_not_the_end_before_it_has_ended(version:
 def test_an_append_that_is_not_the_end_leaves_the_length_open(version: Version) -> None:
     asked = wanted(append(version, 5, chunked=True))
     step = plan_append(upload(5), asked, RULES)
-    assert plan_end(asked, step, Offset(30)) is None
+    assert plan_end(asked, step.length, Offset(30)) is None
 
 
 def test_an_upload_that_awaits_its_end_is_not_finished_for_tus_either() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     TooLargeError,
@@ -106,9 +107,8 @@ def test_digests_of_the_content_and_of_the_whole_are_told_apart(version: Version
 @every_version
 def test_the_digest_of_the_whole_is_told(version: Version) -> None:
     digest = Checksum("sha256", bytes(32))
-    final = answers(version).created(
-        creation(version, size=3), upload(3, 3, awaits_end=False), (digest,)
-    )
+    info = replace(upload(3, 3, awaits_end=False), digests=(digest,))
+    final = answers(version).created(creation(version, size=3), info)
     assert fields_of(final)["repr-digest"] == f"sha-256=:{'A' * 43}=:"
 
 
