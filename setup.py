@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent
 BUILD = os.environ.get("FILELOFT_BUILD", "release")
 PACKAGE = "fileloft_fast.dataplane"
 MODULES = sorted(source.stem for source in (ROOT / "ext").glob("*.pyx"))
-LIBRARIES = {"digest": ["crypto"]}
+LIBRARIES = {"digest": ["crypto"], "sha2": ["crypto"]}
 
 COMPILE = {
     "release": [

@@ -2,9 +2,10 @@
 # (the only index is &data[0], behind a look at the length)
 """The checksums of tus and of S3: one class, nine algorithms, three sources.
 
-sha1, sha256, sha512 and md5 are libcrypto's; xxh3-64 and xxh128 are compiled in from the system's
-xxhash.h (XXH_INLINE_ALL), since the library is not on every machine that a wheel goes to; the crcs
-are ours. Each is compared with a second source at import, and only what agrees is offered.
+sha1, sha256, sha512 and md5 are libcrypto's (for two of them see sha2.pxd); xxh3-64 and xxh128 are
+compiled in from the system's xxhash.h (XXH_INLINE_ALL), since the library is not on every machine
+that a wheel goes to; the crcs are ours. Each is compared with a second source at import, and only
+what agrees is offered.
 """
 
 import hashlib
@@ -14,8 +15,12 @@ import xxhash as xxhash_package
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free
 
 from fileloft_fast.dataplane.crc cimport crc32_update, crc32c_update, crc64nvme_update
+from fileloft_fast.dataplane.sha2 cimport (
+    sha2_begin, sha2_finish, sha2_new, sha2_restore, sha2_state, sha256_update, sha512_update,
+)
 
 
 cdef extern from "<openssl/evp.h>" nogil:
@@ -55,6 +60,7 @@ cdef extern from * nogil:
 
 cdef enum:
     GIL_RELEASE_BYTES = 16384     # sha1 takes 10 us here, fifty times the lock's round trip
+    SHARED_BYTES = 32768          # the second digest finds them in the nearest cache
 
 cdef dict SIZES = {
     "sha1": 20, "sha256": 32, "sha512": 64, "md5": 16,
@@ -63,11 +69,21 @@ cdef dict SIZES = {
 }
 # Of S3 alone: tus does not offer it.
 cdef tuple UNADVERTISED = ("crc64nvme",)
+# Their running state can be kept.
+cdef tuple RESTORABLE = ("sha256", "sha512")
 
 
 # EVP_DigestUpdate and XXH3_*_update fail only for a context that was never initialised.
 cdef void _absorb_evp(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
     EVP_DigestUpdate(<EVP_MD_CTX*>hash.context, data, length)
+
+
+cdef void _absorb_sha256(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    sha256_update(hash.context, data, length)
+
+
+cdef void _absorb_sha512(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    sha512_update(hash.context, data, length)
 
 
 cdef void _absorb_xxh64(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
@@ -88,6 +104,16 @@ cdef void _absorb_crc32c(Hash* hash, const unsigned char* data, size_t length) n
 
 cdef void _absorb_crc64nvme(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
     hash.crc = crc64nvme_update(hash.crc, data, length)
+
+
+cdef void _absorb_both(Hash* hash, const unsigned char* data, size_t length) noexcept nogil:
+    cdef size_t piece
+    while length > 0:
+        piece = min(length, <size_t>SHARED_BYTES)
+        hash.own(hash, data, piece)
+        hash.also.absorb(hash.also, data, piece)
+        data += piece
+        length -= piece
 
 
 cdef bytes _finish_evp(Hash* hash):
@@ -116,62 +142,117 @@ cdef bytes _finish_xxh128(Hash* hash):
     return result.digest[:16]
 
 
+cdef int _begin_evp(str algorithm, EVP_MD_CTX* context) except -1:
+    cdef const EVP_MD* method = EVP_get_digestbyname(algorithm.encode())
+    if method == NULL or EVP_DigestInit_ex(context, method, NULL) != 1:
+        raise ValueError(f"libcrypto refuses {algorithm}")
+    return 0
+
+
+cdef int _require_allowed(str algorithm) except -1:
+    # The old calls would hash also what a provider (FIPS) does not allow.
+    cdef EVP_MD_CTX* context = EVP_MD_CTX_new()
+    if context == NULL:
+        raise MemoryError
+    try:
+        _begin_evp(algorithm, context)
+    finally:
+        EVP_MD_CTX_free(context)
+    return 0
+
+
 @cython.final
+@cython.no_gc
 cdef class Digest:
-    """A running checksum of one algorithm.
+    """A running checksum of one algorithm, and of the one that is fed with it.
 
     Not for two threads at once; while the engine updates it every method raises RuntimeError.
     ``digest()`` may be called repeatedly and does not end the run. Raises ValueError for an unknown
     algorithm and for one that libcrypto refuses (FIPS).
     """
 
-    def __init__(self, str algorithm not None):
+    def __init__(self, str algorithm not None, Digest also=None):
         if self.algorithm is not None:
             raise RuntimeError("a Digest is initialised once")
         if algorithm not in SIZES:
             raise ValueError(f"unknown checksum algorithm {algorithm!r}")
-        if algorithm == "crc32":
-            self.hash.absorb = _absorb_crc32
-        elif algorithm == "crc32c":
-            self.hash.absorb = _absorb_crc32c
-        elif algorithm == "crc64nvme":
-            self.hash.absorb = _absorb_crc64nvme
-        elif algorithm == "xxh3-64" or algorithm == "xxh128":
-            self.hash.absorb = _absorb_xxh64 if algorithm == "xxh3-64" else _absorb_xxh128
-            self.hash.context = XXH3_createState()
-            if self.hash.context == NULL:
-                raise MemoryError
-        else:
-            self.hash.absorb = _absorb_evp
-            self.method = EVP_get_digestbyname(algorithm.encode())
-            self.hash.context = EVP_MD_CTX_new()
-            if self.hash.context == NULL:
-                raise MemoryError
+        if also is not None:
+            also.require_idle()
+        self._open(algorithm)
+        self.hash.absorb = self.hash.own
+        if also is not None:
+            self.also = also
+            self.hash.also = &also.hash
+            self.hash.absorb = _absorb_both
         self.algorithm = algorithm
         self.reset()
 
+    cdef int _open(self, str algorithm) except -1:
+        if algorithm == "crc32":
+            self.hash.own = _absorb_crc32
+            return 0
+        if algorithm == "crc32c":
+            self.hash.own = _absorb_crc32c
+            return 0
+        if algorithm == "crc64nvme":
+            self.hash.own = _absorb_crc64nvme
+            return 0
+        if algorithm == "xxh3-64" or algorithm == "xxh128":
+            self.hash.own = _absorb_xxh64 if algorithm == "xxh3-64" else _absorb_xxh128
+            self.hash.context = XXH3_createState()
+        elif algorithm in RESTORABLE:
+            _require_allowed(algorithm)
+            self.hash.own = _absorb_sha256 if algorithm == "sha256" else _absorb_sha512
+            self.hash.context = sha2_new()
+        else:
+            self.hash.own = _absorb_evp
+            self.hash.context = EVP_MD_CTX_new()
+        if self.hash.context == NULL:
+            raise MemoryError
+        return 0
+
     def __dealloc__(self):
-        if self.hash.absorb == _absorb_evp:
+        if self.hash.own == _absorb_evp:
             EVP_MD_CTX_free(<EVP_MD_CTX*>self.hash.context)
+        elif self.hash.own == _absorb_sha256 or self.hash.own == _absorb_sha512:
+            free(self.hash.context)
         elif self.hash.context != NULL:
             XXH3_freeState(<XXH3_state_t*>self.hash.context)
 
+    @staticmethod
+    def restored(str algorithm not None, bytes state not None, Digest also=None):
+        """Return a digest that goes on where another was when it gave *state*."""
+        cdef Digest made
+        if algorithm not in RESTORABLE:
+            raise ValueError(f"no state of {algorithm!r} can be kept")
+        made = Digest(algorithm, also)
+        sha2_restore(made.hash.context, made.hash.own == _absorb_sha512, state)
+        return made
+
     cdef int require_idle(self) except -1:
-        if self.busy or self.algorithm is None:
-            raise RuntimeError("the engine is updating this digest")
+        cdef Digest one = self
+        while one is not None:
+            if one.busy or one.algorithm is None:
+                raise RuntimeError("the engine is updating this digest")
+            one = one.also
         return 0
 
+    cdef void mark(self, bint busy) noexcept:
+        cdef Digest one = self
+        while one is not None:
+            one.busy = busy
+            one = one.also
+
     def reset(self):
-        """Begin anew, as if nothing had been added."""
+        """Begin anew, as if nothing had been added; what is fed with it goes on."""
         self.require_idle()
-        if self.hash.absorb == _absorb_evp:
-            if self.method == NULL or EVP_DigestInit_ex(
-                <EVP_MD_CTX*>self.hash.context, <const EVP_MD*>self.method, NULL
-            ) != 1:
-                raise ValueError(f"libcrypto refuses {self.algorithm}")
-        elif self.hash.absorb == _absorb_xxh64:
+        if self.algorithm in RESTORABLE:
+            sha2_begin(self.hash.context, self.hash.own == _absorb_sha512)
+        elif self.hash.own == _absorb_evp:
+            _begin_evp(self.algorithm, <EVP_MD_CTX*>self.hash.context)
+        elif self.hash.own == _absorb_xxh64:
             XXH3_64bits_reset(<XXH3_state_t*>self.hash.context)
-        elif self.hash.absorb == _absorb_xxh128:
+        elif self.hash.own == _absorb_xxh128:
             XXH3_128bits_reset(<XXH3_state_t*>self.hash.context)
         self.hash.crc = 0
 
@@ -184,21 +265,30 @@ cdef class Digest:
         elif length < GIL_RELEASE_BYTES:
             self.hash.absorb(&self.hash, &data[0], length)
         else:
-            self.busy = True
+            self.mark(True)
             with nogil:
                 self.hash.absorb(&self.hash, &data[0], length)
-            self.busy = False
+            self.mark(False)
 
     def digest(self):
         """Return the checksum of what was added so far, most significant byte first."""
         self.require_idle()
-        if self.hash.absorb == _absorb_evp:
+        if self.algorithm in RESTORABLE:
+            return sha2_finish(self.hash.context, self.hash.own == _absorb_sha512)
+        if self.hash.own == _absorb_evp:
             return _finish_evp(&self.hash)
-        if self.hash.absorb == _absorb_xxh64:
+        if self.hash.own == _absorb_xxh64:
             return _finish_xxh64(&self.hash)
-        if self.hash.absorb == _absorb_xxh128:
+        if self.hash.own == _absorb_xxh128:
             return _finish_xxh128(&self.hash)
         return int(self.hash.crc).to_bytes(SIZES[self.algorithm], "big")
+
+    def state(self):
+        """Return what `restored` goes on from: the same whatever the pieces were."""
+        self.require_idle()
+        if self.algorithm not in RESTORABLE:
+            raise ValueError(f"no state of {self.algorithm!r} can be kept")
+        return sha2_state(self.hash.context, self.hash.own == _absorb_sha512)
 
 
 def digest_of(str algorithm not None, const unsigned char[::1] data not None):
@@ -234,10 +324,15 @@ cdef dict CRC_CHECKS = {
 
 
 def _agrees(str algorithm):
-    """Return whether the kernel, fed in uneven pieces, gives what the second source gives."""
+    """Return whether the kernel, fed in uneven pieces, gives what the second source gives.
+
+    Between the pieces a state that can be kept is kept.
+    """
     sample = bytes([(i * 7 + i // 251) & 255 for i in range(20011)])
     running = Digest(algorithm)
     for start, end in ((0, 1), (1, 8), (8, 9000), (9000, 20011)):
+        if algorithm in RESTORABLE:
+            running = Digest.restored(algorithm, running.state())
         running.update(sample[start:end])
     if running.digest() != digest_of(algorithm, sample):
         return False

@@ -126,7 +126,7 @@ cdef class Dispatcher:
     cdef void drop(self, FileJob* work) noexcept:
         kept = <object>work.job.kept
         if work.hash != NULL:
-            (<Digest>kept[1]).busy = False        # (data, digest) of a write
+            (<Digest>kept[1]).mark(False)        # (data, digest) of a write
         Py_DECREF(<object>work.job.future)
         Py_DECREF(kept)
         free(work.sources)

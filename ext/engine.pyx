@@ -182,7 +182,7 @@ cdef class Engine(Lender):
         work.job.weight += <int>min(work.data.length // PAGE_BYTES, <size_t>QUICK_DEPTH)
         if digest is not None:
             work.hash = &digest.hash
-            digest.busy = True
+            digest.mark(True)
         return self.submit(work, False)
 
     def truncate(self, int directory, bytes name not None, int64_t size, int sync):

@@ -97,7 +97,7 @@ cdef class Lender(Dispatcher):
             self.running.discard(transfer)
             raise
         if digest is not None:
-            digest.busy = True
+            digest.mark(True)
         transfer.lender = self
         transfer.digest = digest
         transfer.flow = flow
@@ -149,7 +149,7 @@ cdef class Lender(Dispatcher):
             self.resolve(<FileJob*>question)
             question = following
         if transfer.digest is not None:
-            transfer.digest.busy = False
+            transfer.digest.mark(False)
         kept = <object>flow.job.kept
         give_flow(&self.flows, flow)
         try:

@@ -12,18 +12,38 @@ Of sha1, sha256, sha512, md5, crc32, crc32c, xxh3-64 and xxh128. ``Digest``, ``d
 
 @final
 class Digest:
-    """A running checksum of one algorithm.
+    """A running checksum of one algorithm, and of *also*, which is fed with it in the same pass.
 
     Not for two threads at once. While the engine updates it (``Engine.write``, ``Engine.receive``)
-    and while another thread is inside ``update`` every method raises RuntimeError.
-    Raises ValueError for an unknown algorithm and for one that libcrypto refuses (FIPS).
+    and while another thread is inside ``update`` every method raises RuntimeError; of the one that
+    feeds and of the one that is fed. Each is asked for its own ``digest()``. *also* may have an
+    *also* of its own.
+    Raises ValueError for an unknown algorithm and for one that libcrypto refuses (FIPS). Of sha256
+    and sha512 libcrypto is asked too, but its legacy code hashes, not that of a provider.
     """
 
     @property
     def algorithm(self) -> str: ...
-    def __init__(self, algorithm: str) -> None: ...
+    @property
+    def also(self) -> Digest | None: ...
+    def __init__(self, algorithm: str, also: Digest | None = None) -> None: ...
+    @staticmethod
+    def restored(algorithm: str, state: bytes, also: Digest | None = None) -> Digest:
+        """Return a digest that goes on where another one was when it gave *state*.
+
+        Raises ValueError for what is not a whole state of this algorithm, and for an algorithm that
+        has none.
+        """
+
+    def state(self) -> bytes:
+        """Return what ``restored`` goes on from; sha256 (108 bytes) and sha512 (204 bytes) only.
+
+        It depends on the bytes alone: not on how they were cut, on the machine or on a version of
+        libcrypto. Raises ValueError where the algorithm has none.
+        """
+
     def update(self, data: Buffer) -> None:
-        """Add *data* (contiguous bytes). Releases the GIL for 16 KiB and more."""
+        """Add *data* (contiguous bytes), also to ``also``. Releases the GIL for 16 KiB and more."""
 
     def digest(self) -> bytes:
         """Return the checksum of what was added so far; may be called repeatedly.
@@ -32,7 +52,7 @@ class Digest:
         """
 
     def reset(self) -> None:
-        """Begin anew, as if nothing had been added."""
+        """Begin anew, as if nothing had been added; ``also`` goes on."""
 
 def digest_of(algorithm: str, data: Buffer) -> bytes:
     """Return the checksum of *data* from a second source: hashlib, the xxhash package, our crcs.

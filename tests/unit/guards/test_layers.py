@@ -35,6 +35,7 @@ NATIVE_LAYERS = (
     "ranges",
     "files",
     "digest",
+    "sha2",
     "jobs",
     "joint",
     "copy",
