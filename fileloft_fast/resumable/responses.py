@@ -37,10 +37,13 @@ from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Problem, Version
 from fileloft_fast.tus.location import render_location
 from fileloft_fast.tus.plan import expiry
-from fileloft_fast.tus.responses import Answers, Fields, message_of
+from fileloft_fast.tus.responses import ALLOW_METHODS, Answers, Fields, message_of
 
 RESUMPTION_SUPPORTED: Final = 104
 """The status of an interim answer that names the upload, or says how far it is."""
+
+METHODS: Final = f"{ALLOW_METHODS},PUT"
+"""What a page of another origin may use: a creation by this protocol may be a PUT as well."""
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _TYPES: Final = "https://iana.org/assignments/http-problem-types#"
@@ -71,7 +74,7 @@ class ResumableAnswers(Answers):
     """Makes the answers to requests of *version*; *clock* returns seconds since the epoch."""
 
     def __init__(self, rules: ResumableRules, version: Version, clock: Callable[[], float]) -> None:
-        super().__init__(rules.tus, protocol=())
+        super().__init__(rules.tus, protocol=(), methods=METHODS)
         self._version = version
         self._clock = clock
         self._expire_finished = rules.tus.expire_finished

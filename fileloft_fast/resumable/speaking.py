@@ -6,17 +6,18 @@ from msgspec.structs import replace
 
 from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.resumable.plan import claim
-from fileloft_fast.resumable.responses import ResumableAnswers, answers_by_version
+from fileloft_fast.resumable.responses import METHODS, ResumableAnswers, answers_by_version
 from fileloft_fast.resumable.rules import Mode, ResumableRules
 from fileloft_fast.resumable.versions import FINAL
-from fileloft_fast.tus.responses import Answers
+from fileloft_fast.tus.responses import ALLOW_METHODS, Answers
 
 
 class SpeakingAnswers(Answers):
     """Tus's answers, and those of every version of this protocol, by what *head* speaks."""
 
     def __init__(self, rules: ResumableRules, clock: Callable[[], float]) -> None:
-        super().__init__(rules.tus)
+        methods = ALLOW_METHODS if rules.mode is Mode.OFF else METHODS
+        super().__init__(rules.tus, methods=methods)
         self.resumable = rules
         self._by_version = answers_by_version(rules, clock)
 

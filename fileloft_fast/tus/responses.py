@@ -66,8 +66,8 @@ EXPOSE_HEADERS: Final = (
     "Upload-Offset,Location,Upload-Length,Tus-Version,Tus-Resumable,Tus-Max-Size,Tus-Extension,"
     "Tus-Checksum-Algorithm,Upload-Metadata,Upload-Defer-Length,Upload-Concat,Upload-Expires,"
     "Upload-Incomplete,Upload-Complete,Upload-Draft-Interop-Version,Upload-Limit,Repr-Digest,"
-    "Content-Length,Content-Type,Content-Range,Content-Disposition,Accept-Ranges,ETag,"
-    "Last-Modified,Retry-After"
+    "Content-Length,Content-Type,Content-Range,Content-Disposition,Accept-Patch,Accept-Ranges,"
+    "ETag,Last-Modified,Retry-After"
 )
 
 EXTENSIONS: Final = (
@@ -116,15 +116,19 @@ class Answers:
     """Makes every answer; what depends only on the rules is rendered once, here.
 
     ``head`` is the request that is answered, None where no head could be read. *protocol* is in
-    every answer.
+    every answer. *methods* are those that pages of other origins may use.
     """
 
     def __init__(
-        self, rules: TusRules, *, protocol: Fields = (("Tus-Resumable", TUS_VERSION),)
+        self,
+        rules: TusRules,
+        *,
+        protocol: Fields = (("Tus-Resumable", TUS_VERSION),),
+        methods: str = ALLOW_METHODS,
     ) -> None:
         self._rules = rules
         base: Fields = (*protocol, ("X-Content-Type-Options", "nosniff"))
-        self._cors = _Cors(rules.cors)
+        self._cors = _Cors(rules.cors, methods)
         self._by_origin = {
             origin: (*base, *fields) for origin, fields in self._cors.actual().items()
         }
@@ -231,12 +235,12 @@ class Answers:
 class _Cors:
     """The fields for browsers, by the origin that asks; "" is every origin not in the list."""
 
-    def __init__(self, rules: CorsRules) -> None:
+    def __init__(self, rules: CorsRules, methods: str) -> None:
         self._rules = rules
         self.preflight: Fields = ()
         if rules.enabled:
             self.preflight = (
-                ("Access-Control-Allow-Methods", ALLOW_METHODS),
+                ("Access-Control-Allow-Methods", methods),
                 ("Access-Control-Allow-Headers", _extended(ALLOW_HEADERS, rules.allow_headers)),
                 ("Access-Control-Max-Age", str(rules.max_age_s)),
             )

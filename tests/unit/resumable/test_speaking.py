@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fileloft_fast.errors import UploadNotFoundError
+from fileloft_fast.errors import ContentTypeError, OffsetConflictError, UploadNotFoundError
 from fileloft_fast.model import Offset
 from fileloft_fast.resumable.rules import Mode
 from fileloft_fast.resumable.speaking import SpeakingAnswers
@@ -35,6 +35,11 @@ SPEAKING = SpeakingAnswers(BY, lambda: NOW)
 TUS = Answers(BY.tus)
 INFO = upload(5, 20)
 MISSING = UploadNotFoundError("none")
+PREFLIGHT = {
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-max-age",
+}
 
 
 @pytest.mark.parametrize("each", VERSIONS.values(), ids=name_of)
@@ -73,6 +78,63 @@ def test_i28_whoever_asks_for_options_is_told_the_limits(mode: Mode) -> None:
     told = fields_of(speaking.options(head(FINAL, "OPTIONS", COLLECTION)))
     assert told.get("upload-limit") == (None if mode is Mode.OFF else "max-size=100")
     assert told["tus-version"] == "1.0.0"
+
+
+SENT_BY_PAGES = (
+    "upload-complete",
+    "upload-incomplete",
+    "upload-draft-interop-version",
+    "upload-offset",
+    "upload-length",
+    "content-type",
+    "content-digest",
+    "repr-digest",
+    "want-repr-digest",
+)
+READ_BY_PAGES = (
+    "location",
+    "upload-complete",
+    "upload-incomplete",
+    "upload-draft-interop-version",
+    "upload-offset",
+    "upload-length",
+    "upload-limit",
+    "repr-digest",
+    "accept-patch",
+)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_page_of_another_origin_may_do_all_that_a_client_can(mode: Mode) -> None:
+    speaking = SpeakingAnswers(rules(mode=mode), lambda: NOW)
+    asked = head(FINAL, "OPTIONS", COLLECTION, {"origin": "https://page.example"})
+    told = fields_of(speaking.options(asked))
+    methods = told["access-control-allow-methods"].split(",")
+    assert ("PUT" in methods) == (mode is not Mode.OFF)
+    assert {"POST", "PATCH", "HEAD", "GET", "DELETE", "OPTIONS"} <= set(methods)
+    assert set(SENT_BY_PAGES) <= set(told["access-control-allow-headers"].lower().split(","))
+    assert set(READ_BY_PAGES) <= set(told["access-control-expose-headers"].lower().split(","))
+
+
+@pytest.mark.parametrize("each", VERSIONS.values(), ids=name_of)
+def test_a_page_may_read_what_each_version_answers(each: Version) -> None:
+    page = {"origin": "https://page.example"}
+    making = creation(each, page, size=20)
+    adding = append(each, 5, page)
+    for answer in (
+        SPEAKING.options(head(each, "OPTIONS", COLLECTION, page)),
+        SPEAKING.created(making, INFO),
+        SPEAKING.appended(adding, INFO),
+        SPEAKING.inspected(head(each, "HEAD", UPLOAD, page), INFO),
+        SPEAKING.failed(OffsetConflictError(expected=Offset(5), got=Offset(7)), adding),
+        SPEAKING.failed(ContentTypeError("not this"), adding),
+    ):
+        told = fields_of(answer)
+        readable = {
+            name.strip() for name in told["access-control-expose-headers"].lower().split(",")
+        }
+        own = {name.lower() for name, _ in answer.own} - PREFLIGHT
+        assert own <= readable
 
 
 def test_an_upload_of_one_protocol_is_told_of_in_the_other() -> None:
