@@ -15,7 +15,7 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.routes import Routes
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.observe.access_log import AccessLog
-from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.rules import Interim, Mode, ResumableRules
 from fileloft_fast.tus.forwarded import with_client
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads.counted import CountedAnswers
@@ -135,4 +135,5 @@ def resumable_rules(settings: Settings, rules: TusRules) -> ResumableRules:
         min_size=settings.resumable_min_size_bytes,
         max_append_size=settings.resumable_max_append_bytes,
         min_append_size=settings.resumable_min_append_bytes,
+        interim=Interim(settings.resumable_interim.value),
     )

@@ -19,6 +19,14 @@ class ResumableMode(StrEnum):
     ON = "on"
 
 
+class InterimMode(StrEnum):
+    """Who is sent the interim answers of the IETF's protocol."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class DigestMode(StrEnum):
     """Whether every upload is hashed as a whole, and in which algorithm."""
 
@@ -30,6 +38,11 @@ class DigestMode(StrEnum):
 def parse_resumable(text: str) -> ResumableMode:
     """Parse a mode of the IETF's protocol."""
     return parse_word(ResumableMode, text)
+
+
+def parse_interim(text: str) -> InterimMode:
+    """Parse who is sent interim answers."""
+    return parse_word(InterimMode, text)
 
 
 def parse_digest(text: str) -> DigestMode:
@@ -66,6 +79,13 @@ class Resuming(Serving):
         parse_size,
         "fewest bytes that a request of the IETF's protocol brings, but for the last; 0 is no"
         " limit",
+    )
+    resumable_interim: InterimMode = setting(  # noqa: RUF009
+        "FILELOFT_RESUMABLE_INTERIM",
+        "auto",
+        parse_interim,
+        "send answers 104, without which iOS and macOS cannot resume: auto (not to requests that a"
+        " proxy has passed on), on (where the proxy passes them on; nginx does not) or off",
     )
     digest: DigestMode = setting(  # noqa: RUF009
         "FILELOFT_DIGEST",

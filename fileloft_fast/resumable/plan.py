@@ -156,8 +156,7 @@ def plan_creation(head: RequestHead, version: Version, rules: ResumableRules) ->
         ),
         version=version,
         ends=ends,
-        # RFC 9110 section 15.2: nothing interim for HTTP/1.0.
-        announces=resumes and not head.http10,
+        announces=resumes and rules.may_announce(head),
         representation=parse_digests("Repr-Digest", fields.get("repr-digest")),
         wishes=parse_wish(fields.get("want-repr-digest")),
     )

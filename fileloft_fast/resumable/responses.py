@@ -75,6 +75,7 @@ class ResumableAnswers(Answers):
 
     def __init__(self, rules: ResumableRules, version: Version, clock: Callable[[], float]) -> None:
         super().__init__(rules.tus, protocol=(), methods=METHODS)
+        self._resumable = rules
         self._version = version
         self._clock = clock
         self._expire_finished = rules.tus.expire_finished
@@ -90,8 +91,8 @@ class ResumableAnswers(Answers):
     # -- interim --------------------------------------------------------------------------------
 
     def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
-        """Return the 104 that names the upload; None for HTTP/1.0, which knows no interim (I14)."""
-        if head.http10:
+        """Return the 104 that names the upload; None where it would not arrive."""
+        if not self._resumable.may_announce(head):
             return None
         fields = self._whereabouts(head, info)
         return Response(RESUMPTION_SUPPORTED, fields, common=self._named)
@@ -99,9 +100,9 @@ class ResumableAnswers(Answers):
     def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
         """Return the 104 that says that *offset* bytes need not be sent again; never a Location.
 
-        None where the version or HTTP/1.0 knows no such answer.
+        None where the version knows no such answer, or it would not arrive.
         """
-        if head.http10 or not self._version.tells_progress:
+        if not (self._version.tells_progress and self._resumable.may_announce(head)):
             return None
         fields = (("Upload-Offset", str(offset)),)
         return Response(RESUMPTION_SUPPORTED, fields, common=self._named)

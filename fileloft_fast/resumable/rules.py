@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fileloft_fast.model import RequestHead
 from fileloft_fast.tus.rules import TusRules
+
+# What a proxy adds to a request that it passes on.
+_PROXIED = ("via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 
 
 class Mode(StrEnum):
@@ -15,6 +19,18 @@ class Mode(StrEnum):
     OFF = "off"
     DRAFTS = "drafts"
     ON = "on"
+
+
+class Interim(StrEnum):
+    """Who is sent interim answers. ``AUTO``: who comes by no proxy.
+
+    nginx takes a 104 for the final answer, up to its newest version (1.31): the client's HTTP/2
+    stream breaks by it, or its connection hangs.
+    """
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +46,16 @@ class ResumableRules:
     min_size: int = 0
     max_append_size: int = 0
     min_append_size: int = 0
+    interim: Interim = Interim.AUTO
 
     def __post_init__(self) -> None:
         if 0 < self.max_append_size < self.min_append_size:
             raise ValueError("the smallest append is larger than the largest")
         if 0 < self.tus.max_size < self.min_size:
             raise ValueError("the smallest upload is larger than the largest")
+
+    def may_announce(self, head: RequestHead) -> bool:
+        """Whether an interim answer may be sent to *head*; never to HTTP/1.0 (I14)."""
+        if head.http10 or self.interim is not Interim.AUTO:
+            return self.interim is Interim.ON and not head.http10
+        return not any(name in head.headers for name in _PROXIED)

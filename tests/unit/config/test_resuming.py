@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fileloft_fast.config import DigestMode, ResumableMode, read_settings
+from fileloft_fast.config import DigestMode, InterimMode, ResumableMode, read_settings
 from fileloft_fast.errors import ConfigError
 
 
@@ -12,6 +12,7 @@ def test_drafts_are_spoken_and_nothing_is_hashed_unless_somebody_says_so() -> No
     settings = read_settings({})
     assert settings.resumable is ResumableMode.DRAFTS
     assert settings.digest is DigestMode.OFF
+    assert settings.resumable_interim is InterimMode.AUTO
     limits = (
         settings.resumable_min_size_bytes,
         settings.resumable_max_append_bytes,
@@ -25,10 +26,16 @@ def test_each_mode_is_read(mode: ResumableMode) -> None:
     assert read_settings({"FILELOFT_RESUMABLE": mode.value}).resumable is mode
 
 
+@pytest.mark.parametrize("mode", InterimMode)
+def test_who_is_sent_interim_answers_is_read(mode: InterimMode) -> None:
+    assert read_settings({"FILELOFT_RESUMABLE_INTERIM": mode.value}).resumable_interim is mode
+
+
 @pytest.mark.parametrize(
     "env",
     [
         {"FILELOFT_RESUMABLE": "8"},
+        {"FILELOFT_RESUMABLE_INTERIM": "1"},
         {"FILELOFT_DIGEST": "md5"},
         {"FILELOFT_RESUMABLE_MIN_SIZE": "-1"},
         {"FILELOFT_RESUMABLE_MIN_SIZE": "2M", "FILELOFT_MAX_SIZE": "1M"},

@@ -10,7 +10,7 @@ from fileloft_fast.model import Offset, RequestHead, Response, UploadId, UploadI
 from fileloft_fast.resumable.headers import PARTIAL
 from fileloft_fast.resumable.plan import claim, plan
 from fileloft_fast.resumable.responses import ResumableAnswers
-from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.rules import Interim, Mode, ResumableRules
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Version
 from fileloft_fast.tus.rules import TusRules
 
@@ -34,9 +34,16 @@ def name_of(version: Version) -> str:
     return f"interop{version.number}" if version.number else "final"
 
 
-def rules(*, mode: Mode = Mode.ON, max_size: int = 0, **settings: int) -> ResumableRules:
+def rules(
+    *,
+    mode: Mode = Mode.ON,
+    interim: Interim = Interim.AUTO,
+    max_size: int = 0,
+    **settings: int,
+) -> ResumableRules:
     """Return rules in which every version is spoken."""
-    return ResumableRules(tus=TusRules(max_size=max_size), mode=mode, **settings)
+    tus = TusRules(max_size=max_size)
+    return ResumableRules(tus=tus, mode=mode, interim=interim, **settings)
 
 
 RULES: Final = rules()

@@ -16,7 +16,7 @@ from fileloft_fast.errors import (
     UploadNotFoundError,
 )
 from fileloft_fast.resumable.plan import claim, claim_creation, plan_create, plan_creation
-from fileloft_fast.resumable.rules import Mode
+from fileloft_fast.resumable.rules import Interim, Mode
 from fileloft_fast.resumable.versions import FINAL
 from fileloft_fast.tus.effects import Create, Options
 from tests.unit.resumable.heads import (
@@ -258,9 +258,44 @@ def test_i13_who_waits_for_100_gets_104_as_everybody_does(version: Version) -> N
 @every_version
 def test_i14_nothing_interim_for_http_1_0(version: Version) -> None:
     request = creation(version, size=5, http10=True)
-    assert not wanted(request).announces
-    assert answers(version).announced(request, upload(0, 5)) is None
-    assert answers(version).progressed(request, upload(3).offset) is None
+    for interim in Interim:
+        by = rules(interim=interim)
+        assert not wanted(request, by).announces
+        assert answers(version, by).announced(request, upload(0, 5)) is None
+        assert answers(version, by).progressed(request, upload(3).offset) is None
+
+
+PROXIED = [
+    {"x-forwarded-for": "192.0.2.1"},
+    {"x-forwarded-proto": "https"},
+    {"x-forwarded-host": "up.example"},
+    {"forwarded": "for=192.0.2.1"},
+    {"via": "1.1 proxy"},
+]
+
+
+@every_version
+@pytest.mark.parametrize("told", PROXIED, ids=lambda told: next(iter(told)))
+def test_a_proxy_may_break_by_interim_answers_and_is_sent_them_only_where_it_does_not(
+    version: Version, told: dict[str, str | None]
+) -> None:
+    request = creation(version, told, size=5)
+    by_interim = {each: rules(interim=each) for each in Interim}
+    assert {each for each, by in by_interim.items() if wanted(request, by).announces} == {
+        Interim.ON
+    }
+    for each, by in by_interim.items():
+        own = answers(version, by)
+        assert (own.announced(request, upload(0, 5)) is not None) == (each is Interim.ON)
+        told_progress = own.progressed(request, upload(3).offset) is not None
+        assert told_progress == (each is Interim.ON and version.tells_progress)
+
+
+@every_version
+def test_nobody_is_sent_interim_answers_where_they_are_off(version: Version) -> None:
+    request = creation(version, size=5)
+    announcing = {each for each in Interim if wanted(request, rules(interim=each)).announces}
+    assert announcing == {Interim.AUTO, Interim.ON}
 
 
 @every_version
