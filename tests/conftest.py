@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.endpoint import Endpoint
+from tests.resumption import EVERY, Draft, Resumption
 from tests.server import Server
 
 # How long an example takes, and how long it takes to draw one, is the machine's: other tests run.
@@ -100,3 +101,16 @@ def shop(fleet: Fleet) -> Endpoint:
 def hasty(fleet: Fleet) -> Endpoint:
     """Return a server whose patience is a second."""
     return fleet.endpoint(HEAD_TIMEOUT="1", BODY_TIMEOUT="1", IDLE_TIMEOUT="1", MIN_RATE="64")
+
+
+@pytest.fixture(params=["tus", "interop8"])
+def either(tus: Endpoint, request: pytest.FixtureRequest) -> Endpoint:
+    """Return one server by tus, and by the IETF's protocol."""
+    return tus if request.param == "tus" else Resumption(tus.server)
+
+
+@pytest.fixture(params=EVERY, ids=str)
+def up(fleet: Fleet, request: pytest.FixtureRequest) -> Resumption:
+    """Return a server by each draft of the IETF's protocol, and by the final form."""
+    draft: Draft = request.param
+    return Resumption(fleet.endpoint(RESUMABLE="on", ENABLE_DOWNLOAD="1").server, draft=draft)

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from tests.wire import OCTETS, Answer, Wire, render_request
@@ -39,6 +39,9 @@ def metadata(**pairs: str | bytes) -> str:
 class Endpoint:
     """The tus endpoint of *server* under *base*."""
 
+    mismatched: ClassVar[int] = 460
+    """The status where a body is not what it was said to hash to."""
+
     server: Server
     base: str = "/files/"
 
@@ -55,7 +58,13 @@ class Endpoint:
         self, method: str, target: str, headers: Headers | None = None, body: bytes = b""
     ) -> Answer:
         """Make a request on a connection of its own and read its answer."""
-        return self.exchange(render_request(method, target, headers, body))
+        return self.exchange(self.render(method, target, headers, body))
+
+    def render(
+        self, method: str, target: str, headers: Headers | None = None, body: bytes = b""
+    ) -> bytes:
+        """Return the bytes of a request."""
+        return render_request(method, target, headers, body)
 
     def post(self, headers: Headers | None = None, body: bytes = b"") -> Answer:
         """POST to the creation URL."""
@@ -84,17 +93,43 @@ class Endpoint:
         return self.create(len(content), headers, content)
 
     def append(
-        self, upload: str, offset: int, body: bytes, headers: Headers | None = None
+        self,
+        upload: str,
+        offset: int,
+        body: bytes,
+        headers: Headers | None = None,
+        *,
+        ends: bool = False,
     ) -> Answer:
         """PATCH *body* at *offset*."""
-        return self.exchange(self.render_append(upload, offset, body, headers))
+        return self.exchange(self.render_append(upload, offset, body, headers, ends=ends))
 
     def render_append(
-        self, upload: str, offset: int, body: bytes, headers: Headers | None = None
+        self,
+        upload: str,
+        offset: int,
+        body: bytes,
+        headers: Headers | None = None,
+        *,
+        ends: bool = False,
     ) -> bytes:
         """Return the bytes of a PATCH."""
+        del ends  # the length says where a tus upload ends
         fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS}
         return render_request("PATCH", upload, {**fields, **(headers or {})}, body)
+
+    def took(self, answer: Answer) -> bool:
+        """Whether *answer* says that an append was stored."""
+        return answer.status == 204
+
+    def is_complete(self, upload: str) -> bool:
+        """Whether HEAD says that nothing more is to come."""
+        answer = self.head(upload)
+        return answer.get("Upload-Length") == answer["Upload-Offset"]
+
+    def checksum(self, body: bytes) -> dict[str, str]:
+        """Return the field that a body is verified by."""
+        return {"Upload-Checksum": checksum("sha256", body)}
 
     def head(self, upload: str, headers: Headers | None = None) -> Answer:
         """HEAD *upload*."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.deadline import eventually
-from tests.wire import OCTETS, NoAnswerError, Wire, render_request
+from tests.wire import NoAnswerError, Wire
 
 if TYPE_CHECKING:
     from tests.endpoint import Endpoint
@@ -15,8 +15,7 @@ def begin_append(
     endpoint: Endpoint, wire: Wire, upload: str, size: int, body: bytes, *, offset: int = 0
 ) -> None:
     """Send the head of a PATCH of *size* bytes and *body* of it, and wait until that is stored."""
-    fields = {"Upload-Offset": str(offset), "Content-Type": OCTETS, "Content-Length": str(size)}
-    wire.send(render_request("PATCH", upload, fields))
+    wire.send(endpoint.render_append(upload, offset, b"", {"Content-Length": str(size)}))
     wire.send(body)
     eventually(lambda: endpoint.offset(upload) == offset + len(body))
 

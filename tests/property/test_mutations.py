@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.attack import cut_into_pieces
-from tests.endpoint import Endpoint, checksum
-from tests.wire import CHUNKED, OCTETS, render_chunks, render_request
+from tests.wire import CHUNKED, render_chunks
+
+if TYPE_CHECKING:
+    from tests.endpoint import Endpoint
 
 STATUS: Final = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [A-Z]")
 UPLOAD: Final = "/files/@"
-SAFE: Final = {200, 201, 204, 400, 404, 405, 408, 409, 412, 413, 414, 415, 417, 431, 460, 501, 505}
+SAFE: Final = {
+    200,
+    201,
+    204,
+    400,
+    404,
+    405,
+    408,
+    409,
+    410,
+    412,
+    413,
+    414,
+    415,
+    417,
+    431,
+    460,
+    501,
+    505,
+}
 
 Edit = tuple[int, bytes, int]
 """Where, what to put there, how many bytes to take away."""
@@ -38,21 +59,19 @@ edits = st.lists(
 )
 
 
-def requests() -> bytes:
+def requests(endpoint: Endpoint) -> bytes:
     """Return a pipeline with every kind of framing in it."""
-    patch = {"Upload-Offset": "0", "Content-Type": OCTETS}
-    trailer = f"Upload-Checksum: {checksum('sha1', b'hello')}\r\n".encode()
-    announced = {"Upload-Offset": "0", "Content-Type": OCTETS, "Trailer": "Upload-Checksum"}
-    more = {"Upload-Offset": "5", "Content-Type": OCTETS, "Content-Encoding": "identity"}
+    ((name, value),) = endpoint.checksum(b"hello").items()
+    trailer = f"{name}: {value}\r\n".encode()
+    chunks = render_chunks([b"he", b"llo"], trailer)
+    coded = {"Content-Encoding": "identity"}
     return b"".join(
         [
-            render_request(
-                "PATCH", UPLOAD, {**announced, **CHUNKED}, render_chunks([b"he", b"llo"], trailer)
-            ),
-            render_request("HEAD", UPLOAD),
-            render_request("PATCH", UPLOAD, more, b" world"),
-            render_request("PATCH", UPLOAD, patch, b"conflict"),
-            render_request("OPTIONS", "*"),
+            endpoint.render_append(UPLOAD, 0, chunks, {"Trailer": name, **CHUNKED}),
+            endpoint.render("HEAD", UPLOAD),
+            endpoint.render_append(UPLOAD, 5, b" world", coded),
+            endpoint.render_append(UPLOAD, 0, b"conflict"),
+            endpoint.render("OPTIONS", "*"),
         ]
     )
 
@@ -72,7 +91,8 @@ def statuses(endpoint: Endpoint, data: bytes, cut: str) -> tuple[list[int], byte
         wire.send_pieces(cut_into_pieces(request, cut))
         wire.half_close()
         answers = wire.read_to_end()
-    content = endpoint.stored(upload)
+    # By the IETF's protocol an upload is removed that a body has run past the end of.
+    content = endpoint.stored(upload) if endpoint.data_file(upload).exists() else b""
     assert len(content) <= 20
     return [int(status) for status in STATUS.findall(answers)], content
 
@@ -87,12 +107,12 @@ def statuses(endpoint: Endpoint, data: bytes, cut: str) -> tuple[list[int], byte
 @example(changes=[])
 @example(changes=[(0, b"\r\n\r\n\r\n", 0)])
 def test_the_answer_to_a_broken_pipeline_does_not_depend_on_packets(
-    tus: Endpoint, changes: list[Edit]
+    either: Endpoint, changes: list[Edit]
 ) -> None:
     """H38: the same statuses in the same order, whole and byte by byte."""
-    data = edited(requests(), changes)
-    whole = statuses(tus, data, "whole")
-    split = statuses(tus, data, "bytes")
+    data = edited(requests(either), changes)
+    whole = statuses(either, data, "whole")
+    split = statuses(either, data, "bytes")
     # A refusal closes the connection where the rest of the body has not come yet, so one way may
     # have fewer answers; and of a body whose framing breaks, more or less may have been stored.
     fewer, more = sorted((whole[0], split[0]), key=len)
@@ -101,4 +121,5 @@ def test_the_answer_to_a_broken_pipeline_does_not_depend_on_packets(
     assert set(more) <= SAFE
     assert whole[1].startswith(split[1]) or split[1].startswith(whole[1])
     if not changes:
-        assert whole == split == ([204, 200, 204, 409, 204], b"hello world")
+        looked = either.head(either.create(20)).status
+        assert whole == split == ([204, looked, 204, 409, 204], b"hello world")
