@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def server(fleet: Fleet) -> Iterator[Server]:
-    with fleet.start(BEHIND_PROXY="1") as server:
+    with fleet.start(BEHIND_PROXY="1", RESUMABLE_INTERIM="on") as server:
         yield server
 
 
@@ -94,6 +94,15 @@ def test_bytes_of_a_request_that_never_ends_are_there_and_the_upload_goes_on(
         answer = wire.ask(render_request("PATCH", upload, head) + data[400_000:])
     assert (answer.status, answer["Upload-Offset"]) == (204, str(len(data)))
     assert (server.data / upload.removeprefix("/files/")).read_bytes() == data
+
+
+def test_interim_answers_pass(caddy: tuple[str, int]) -> None:
+    fields = {"Upload_Draft_Interop_Version": "8", "Upload_Complete": "?1"}
+    answer = ask(caddy, "POST", "/files/", **fields)
+    assert answer.status == 201
+    assert [each["Location"] for each in answer.before if each.status == 104] == [
+        answer["Location"]
+    ]
 
 
 def test_the_creation_url_needs_no_slash(caddy: tuple[str, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -38,9 +39,12 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "tuspy": tuspy(),
     "aiotus": aiotus(),
     "tus-js-client": tus_js_client(),
+    "tus-js-client-draft-05": tus_js_client("ietf-draft-05", "buffer"),
     "tusgo": tusgo("plain"),
     "tus-java-client": tus_java_client(),
 }
+SILENT: Final = "nginx-unix-socket"
+"""The proxy that takes 104 for the answer, so that none must be sent to it."""
 
 pytestmark = pytest.mark.e2e
 
@@ -162,7 +166,8 @@ def haproxy(folder: Path, authority: Authority, *, through: bool) -> Iterator[De
     both = folder / "uploads.pem"
     both.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
     settings = {"FILELOFT_PROXY_PROTOCOL": "1", "FILELOFT_TRUSTED_PROXIES": "127.0.0.1"}
-    settings |= pair.settings() if through else {"FILELOFT_BEHIND_PROXY": "1"}
+    passing = {"FILELOFT_BEHIND_PROXY": "1", "FILELOFT_RESUMABLE_INTERIM": "on"}
+    settings |= pair.settings() if through else passing
     with ExitStack() as stack:
         server = stack.enter_context(Server(folder / "data", settings, tls=authority.client()))
         at = f"127.0.0.1:{server.address[1]}"
@@ -232,3 +237,25 @@ def test_a_client_is_cut_off_and_its_file_arrives(
     assert location.startswith(f"https://{host}:{port}/files/")
     stored = endpoint.stored(urlsplit(location).path)
     assert hashlib.sha256(stored).hexdigest() == small.sha256
+
+
+def test_interim_answers_reach_the_client_or_are_not_sent(
+    request: pytest.FixtureRequest, deployed: Deployment, small: Sample, authority: Authority
+) -> None:
+    endpoint, (host, port) = deployed
+    words = [program("curl"), "--silent", "--show-error", "--include"]
+    words += ["--cacert", str(authority.certificate)]
+    words += ["--write-out", "connections: %{num_connects}\n"]
+    words += ["--header", "Upload-Draft-Interop-Version: 8", "--header", "Upload-Complete: ?1"]
+    words += ["--data-binary", f"@{small.path}", *2 * [f"https://{host}:{port}/files/"]]
+    before = endpoint.uploads()
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ended.returncode == 0, ended.stderr
+    statuses = re.findall(r"^HTTP/[0-9.]+ ([0-9]+)", ended.stdout, re.MULTILINE)
+    assert [status for status in statuses if status >= "200"] == ["201", "201"]
+    assert ("104" in statuses) is (request.node.callspec.params["deployed"] != SILENT)
+    assert re.findall(r"^connections: ([0-9]+)", ended.stdout, re.MULTILINE) == ["1", "0"]
+    made = endpoint.uploads() - before
+    assert len(made) == 2
+    for name in made:
+        assert hashlib.sha256(endpoint.stored(f"/files/{name}")).hexdigest() == small.sha256

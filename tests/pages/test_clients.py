@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,12 +44,13 @@ UPPY: Final = """([endpoint, parallelUploads]) => {
   window.resume = () => uppy.resumeAll();
   window.ended = uppy.upload().then(({ successful: [done] }) => done.uploadURL);
 }"""
-TUS: Final = """([endpoint, parallelUploads]) => {
+TUS: Final = """([endpoint, parallelUploads, protocol]) => {
   const file = document.querySelector("input").files[0];
   window.ended = new Promise((resolve, reject) => {
     const upload = new clients.tus.Upload(file, {
       endpoint,
       parallelUploads,
+      protocol,
       retryDelays: [50, 50, 50],
       onError: reject,
       onSuccess: () => resolve(upload.url),
@@ -93,28 +95,51 @@ def elsewhere() -> Iterator[tuple[str, int]]:
 def open_to_it(fleet: Fleet, elsewhere: tuple[str, int]) -> Endpoint:
     """Return a server that lets the page of that origin upload, and no other."""
     host, port = elsewhere
-    return fleet.endpoint(ENABLE_CONCATENATION="1", CORS_ALLOW_ORIGIN=f"http://{host}:{port}")
+    return fleet.endpoint(
+        ENABLE_CONCATENATION="1",
+        ENABLE_DOWNLOAD="1",
+        CORS_ALLOW_ORIGIN=f"http://{host}:{port}",
+    )
 
 
-def begin(page: Page, script: str, proxy: Proxy, file: Path, parallel: int) -> None:
-    """Choose *file* and begin to upload it by *script*."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A client's way to upload: the script that begins, and its options."""
+
+    script: str
+    parallel: int = 1
+    protocol: str = "tus-v1"
+
+
+WAYS: Final = {
+    "uppy": Way(UPPY),
+    "uppy-parallel": Way(UPPY, parallel=3),
+    "tus-js-client": Way(TUS),
+    "tus-js-client-parallel": Way(TUS, parallel=3),
+    "tus-js-client-draft-03": Way(TUS, protocol="ietf-draft-03"),
+    "tus-js-client-draft-05": Way(TUS, protocol="ietf-draft-05"),
+}
+
+
+def begin(page: Page, way: Way, proxy: Proxy, file: Path) -> None:
+    """Choose *file* and begin to upload it on its *way*."""
     page.wait_for_function("window.clients")
     page.locator("input").set_input_files(file)
     host, port = proxy.address
-    page.evaluate(script, [f"http://{host}:{port}/files/", parallel])
+    page.evaluate(way.script, [f"http://{host}:{port}/files/", way.parallel, way.protocol])
 
 
-@pytest.mark.parametrize("parallel", [1, 3])
-@pytest.mark.parametrize("script", [UPPY, TUS], ids=["uppy", "tus-js-client"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_client_of_another_origin_pauses_and_goes_on(
-    elsewhere: tuple[str, int], open_to_it: Endpoint, watched: Watched, script: str, parallel: int
+    elsewhere: tuple[str, int], open_to_it: Endpoint, watched: Watched, way: Way
 ) -> None:
+    parallel = way.parallel
     file = watched.sample(f"elsewhere-{parallel}.bin", 12 * MIB + parallel)
     watched.allow(LOST, "409", "423")
     before = open_to_it.uploads()
     with Proxy(open_to_it.server.address, otherwise=STUCK) as proxy:
         page = watched.open(elsewhere, "/")
-        begin(page, script, proxy, file.path, parallel)
+        begin(page, way, proxy, file.path)
         within_s = PATIENCE_MS / 1000
         # So many have passed only where every upload has begun: a connection lets 2 MiB through.
         eventually(lambda: proxy.passed_up > (2 * parallel - 1) * MIB, within_s=within_s)
@@ -127,6 +152,8 @@ def test_a_client_of_another_origin_pauses_and_goes_on(
         upload = urlsplit(page.evaluate("ended")).path
     assert hashlib.sha256(open_to_it.stored(upload)).hexdigest() == file.sha256
     assert len(open_to_it.uploads() - before) == (1 if parallel == 1 else parallel + 1)
+    # GET is for what is complete alone.
+    assert open_to_it.ask("GET", upload).status == 200
 
 
 def test_a_page_of_an_origin_that_is_not_let_in_gets_nowhere(

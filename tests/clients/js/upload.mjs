@@ -2,8 +2,9 @@
 //
 // Uploads FILE with tus-js-client and prints the upload's URL. URLS is a file in which the client keeps
 // the URLs of unfinished uploads, so that a second run goes on where a killed one was.
-// MODE: parallel, deferred, creation, override, chunked, and bearer:TOKEN, in any combination.
-import { createReadStream } from 'node:fs'
+// MODE: parallel, deferred, creation, override, chunked, chunk:BYTES, bearer:TOKEN, buffer (FILE is read into
+// memory before), ietf-draft-03 and ietf-draft-05 (the IETF's protocol), and ending (see below), in any combination.
+import { createReadStream, readFileSync } from 'node:fs'
 import { argv, exit, stderr, stdout } from 'node:process'
 import { PassThrough } from 'node:stream'
 import { FileUrlStorage, Upload } from 'tus-js-client'
@@ -27,19 +28,27 @@ const options = {
     exit(0)
   },
 }
-const token = modes.find((mode) => mode.startsWith('bearer:'))
-if (token) options.headers = { Authorization: `Bearer ${token.slice(7)}` }
+const told = (name) => modes.find((mode) => mode.startsWith(name))?.slice(name.length)
+if (told('bearer:')) options.headers = { Authorization: `Bearer ${told('bearer:')}` }
+if (told('ietf-')) options.protocol = `ietf-${told('ietf-')}`
 if (modes.includes('chunked')) options.chunkSize = 8 * MIB
+if (told('chunk:')) options.chunkSize = Number(told('chunk:'))
 if (modes.includes('parallel')) options.parallelUploads = 3
 if (modes.includes('creation')) options.uploadDataDuringCreation = true
 if (modes.includes('override')) options.overridePatchMethod = true
 if (modes.includes('deferred')) {
   options.uploadLengthDeferred = true
-  options.chunkSize = 8 * MIB
+  options.chunkSize ??= 8 * MIB
+}
+// In Node, of a file, this client says that a PATCH is the last one only where it is the first one, too.
+if (modes.includes('ending')) {
+  options.onBeforeRequest = (request) => {
+    if (request.getMethod() === 'PATCH') request.setHeader('Upload-Complete', '?1')
+  }
 }
 
 // A length that is not known is a stream's; of a file, this client would announce whole chunks to the end.
-const content = createReadStream(file)
+const content = modes.includes('buffer') ? readFileSync(file) : createReadStream(file)
 const input = modes.includes('deferred') ? content.pipe(new PassThrough()) : content
 const upload = new Upload(input, options)
 upload

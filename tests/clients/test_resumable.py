@@ -1,0 +1,154 @@
+"""tus-js-client by the IETF's protocol: it is cut off, goes on, and its bytes are there.
+
+What it says of the end is its own: see ``NEVER_ENDS``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.clients.commands import tus_js_client
+from tests.clients.conftest import MIB, Sample, url
+from tests.proxy import Break, End, Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.endpoint import Endpoint
+
+LARGE_BYTES: Final = 200 * MIB
+SMALL_BYTES: Final = 2 * MIB + 4321
+PATIENCE_S: Final = 180
+
+PROTOCOLS: Final = {"ietf-draft-03": "5", "ietf-draft-05": "6"}
+"""What the client calls each draft that it speaks, and the interop version that it sends."""
+
+pytestmark = pytest.mark.e2e
+
+ENDS: Final[tuple[tuple[str, ...], ...]] = (
+    (),
+    ("creation",),
+    ("buffer", "chunk:500000"),
+    ("buffer", "creation", "chunk:500000"),
+    ("deferred", "chunk:500000"),
+)
+"""How an upload that is not cut off is ended by the client."""
+
+NEVER_ENDS: Final[tuple[tuple[str, ...], ...]] = (("chunk:500000",), ("creation", "chunk:500000"))
+"""Of a file in Node, this client says ``Upload-Complete: ?0`` of every part that is not all of it.
+
+Of the last one too, after which it takes the upload for done (``FileSource.slice`` compares the
+part with the whole). The drafts are plain that the offset alone completes nothing.
+"""
+
+
+def make_sample(folder: Path, size: int) -> Sample:
+    """Write *size* bytes into *folder*: a block over and over, whose size fits no other one."""
+    block = random.Random(size).randbytes(MIB + 7)
+    content = (block * (size // len(block) + 1))[:size]
+    path = folder / f"{size}.bin"
+    path.write_bytes(content)
+    return Sample(path, hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    sample = make_sample(tmp_path_factory.mktemp("large"), LARGE_BYTES)
+    yield sample
+    sample.path.unlink()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return make_sample(tmp_path_factory.mktemp("small"), SMALL_BYTES)
+
+
+def upload(way: Proxy, sample: Sample, kept: Path, modes: Sequence[str]) -> str:
+    """Upload *sample* by *modes* on *way*, and return the path of the upload."""
+    words = tus_js_client(*modes)(url(way), sample, kept)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
+    return urlsplit(ended.stdout.strip()).path
+
+
+def has_ended(endpoint: Endpoint, path: str, protocol: str) -> bool:
+    """Return whether the upload at *path* is complete, as its own protocol tells."""
+    version = {"Upload-Draft-Interop-Version": PROTOCOLS[protocol]}
+    answer = endpoint.head(path, {"Tus-Resumable": None, **version})
+    assert answer["Upload-Offset"] == answer["Upload-Length"]
+    return {"?0": False, "?1": True}[answer["Upload-Complete"]]
+
+
+def assert_holds(endpoint: Endpoint, path: str, sample: Sample) -> None:
+    """Assert that the upload at *path* has the bytes of *sample*, and that tus says so too."""
+    assert endpoint.offset(path) == sample.path.stat().st_size
+    assert hashlib.sha256(endpoint.stored(path)).hexdigest() == sample.sha256
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_200_mib_are_cut_off_three_times_and_go_on(
+    protocol: str, endpoint: Endpoint, large: Sample, tmp_path: Path
+) -> None:
+    before = endpoint.uploads()
+    breaks = (
+        Break(at=30 * MIB, end=End.RESET),
+        Break(at=90 * MIB, end=End.CLOSE),
+        Break(at=150 * MIB, end=End.RESET),
+    )
+    with Proxy(endpoint.server.address, breaks=breaks) as rough:
+        path = upload(rough, large, tmp_path / "kept", (protocol, "buffer"))
+        assert not rough.breaks, "the way was not rough enough"
+        assert rough.passed_up - LARGE_BYTES < 8 * MIB, "it began anew where it could resume"
+    assert_holds(endpoint, path, large)
+    assert has_ended(endpoint, path, protocol)
+    assert len(endpoint.uploads() - before) == 1
+    endpoint.data_file(path).unlink()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("modes", ENDS, ids="-".join)
+def test_an_upload_ends(
+    protocol: str, modes: tuple[str, ...], endpoint: Endpoint, small: Sample, tmp_path: Path
+) -> None:
+    with Proxy(endpoint.server.address) as way:
+        path = upload(way, small, tmp_path / "kept", (protocol, *modes))
+    assert_holds(endpoint, path, small)
+    assert has_ended(endpoint, path, protocol)
+
+
+@pytest.mark.parametrize("modes", NEVER_ENDS, ids="-".join)
+def test_what_the_client_says_is_not_the_end_waits_for_one(
+    modes: tuple[str, ...], endpoint: Endpoint, small: Sample, tmp_path: Path
+) -> None:
+    with Proxy(endpoint.server.address) as way:
+        path = upload(way, small, tmp_path / "kept", ("ietf-draft-05", *modes))
+    assert_holds(endpoint, path, small)
+    assert not has_ended(endpoint, path, "ietf-draft-05")
+    fields = {
+        "Tus-Resumable": None,
+        "Upload-Draft-Interop-Version": "6",
+        "Content-Type": "application/partial-upload",
+        "Upload-Offset": str(SMALL_BYTES),
+        "Upload-Complete": "?1",
+    }
+    assert endpoint.ask("PATCH", path, fields)["Upload-Complete"] == "?1"
+    assert has_ended(endpoint, path, "ietf-draft-05")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_file_that_is_cut_off_ends_where_the_page_tells_the_client_to_say_so(
+    protocol: str, endpoint: Endpoint, small: Sample, tmp_path: Path
+) -> None:
+    breaks = (Break(at=MIB, end=End.RESET),)
+    with Proxy(endpoint.server.address, breaks=breaks) as rough:
+        path = upload(rough, small, tmp_path / "kept", (protocol, "ending"))
+        assert not rough.breaks
+    assert_holds(endpoint, path, small)
+    assert has_ended(endpoint, path, protocol)
