@@ -21,6 +21,7 @@ from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.storing import Storing
 from fileloft_fast.errors import WireError
 from fileloft_fast.observe.table import BUILD, METRICS, Across
+from fileloft_fast.resumable.versions import version_table
 from fileloft_fast.tus.responses import error_table
 from fileloft_fast.tus.states import diagram
 
@@ -133,10 +134,22 @@ def render_metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_versions() -> str:
+    """Return what each version of the IETF's protocol has as a table."""
+    names = (
+        "interop version", "says the end", "type of a part", "status after a part", "104 tells",
+        "time left", "problem types",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+    lines += [f"| {' | '.join(row)} |" for row in version_table()]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/settings.md": render_settings,
     "reference/errors.md": render_errors,
     "reference/metrics.md": render_metrics,
+    "reference/resumable.md": render_versions,
     "internals/upload-states.md": render_states,
 }
 

@@ -23,11 +23,10 @@ HELLO: Final = b"hello, tus\n"
 pytestmark = pytest.mark.e2e
 
 
-def snippet(language: str, endpoint: Endpoint) -> str:
-    """Return the README's one block of *language*, for the server that runs."""
-    (block,) = re.findall(
-        rf"^```{language}\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL
-    )
+def snippet(language: str, endpoint: Endpoint, protocol: str = "") -> str:
+    """Return the README's one block of *language* that names *protocol*, for this server."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if protocol in block)
     host, port = endpoint.server.address
     assert "127.0.0.1:8080" in block
     return str(block.replace("127.0.0.1:8080", f"{host}:{port}"))
@@ -48,10 +47,23 @@ def assert_stored(endpoint: Endpoint, location: str) -> None:
 
 
 def test_upload_by_curl(endpoint: Endpoint, tmp_path: Path) -> None:
-    script = snippet("sh", endpoint) + 'echo "$location" > location.txt\n'
+    script = snippet("sh", endpoint, "Tus-Resumable") + 'echo "$location" > location.txt\n'
     printed = run(["bash", "-euo", "pipefail", "-c", script], tmp_path)
     assert "upload-offset: 11\n" in printed.lower().replace("\r", "")
     assert_stored(endpoint, (tmp_path / "location.txt").read_text())
+
+
+def test_upload_that_is_cut_off_and_goes_on_by_curl_and_the_ietfs_protocol(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    script = snippet("sh", endpoint, "Upload-Draft-Interop-Version")
+    script += 'echo "$location" > location.txt; echo "$offset" > offset.txt\n'
+    printed = run(["bash", "-eu", "-c", script], tmp_path)  # no pipefail: the first curl is cut off
+    assert "upload-complete: ?1\n" in printed.lower().replace("\r", "")
+    content = (tmp_path / "numbers.txt").read_bytes()
+    assert 0 < int((tmp_path / "offset.txt").read_text()) < len(content)
+    location = (tmp_path / "location.txt").read_text().strip()
+    assert endpoint.stored(urlsplit(location).path) == content
 
 
 def test_upload_by_tus_js_client(endpoint: Endpoint, tmp_path: Path) -> None:
