@@ -24,6 +24,7 @@ cdef class Digest:
     cdef bint busy               # a thread without the GIL updates it
 
     cdef int _open(self, str algorithm) except -1
+    cdef int _require_restorable(self) except -1
     # Both of what is fed with it too.
     cdef int require_idle(self) except -1        # raises RuntimeError while one is busy
     cdef void mark(self, bint busy) noexcept

@@ -19,7 +19,8 @@ from libc.stdlib cimport free
 
 from fileloft_fast.dataplane.crc cimport crc32_update, crc32c_update, crc64nvme_update
 from fileloft_fast.dataplane.sha2 cimport (
-    sha2_begin, sha2_finish, sha2_new, sha2_restore, sha2_state, sha256_update, sha512_update,
+    sha2_begin, sha2_finish, sha2_new, sha2_restore, sha2_seen, sha2_state, sha256_update,
+    sha512_update,
 )
 
 
@@ -283,11 +284,21 @@ cdef class Digest:
             return _finish_xxh128(&self.hash)
         return int(self.hash.crc).to_bytes(SIZES[self.algorithm], "big")
 
-    def state(self):
-        """Return what `restored` goes on from: the same whatever the pieces were."""
+    cdef int _require_restorable(self) except -1:
         self.require_idle()
         if self.algorithm not in RESTORABLE:
             raise ValueError(f"no state of {self.algorithm!r} can be kept")
+        return 0
+
+    @property
+    def seen(self):
+        """How many bytes there were, those before it was restored included."""
+        self._require_restorable()
+        return sha2_seen(self.hash.context, self.hash.own == _absorb_sha512)
+
+    def state(self):
+        """Return what `restored` goes on from: the same whatever the pieces were."""
+        self._require_restorable()
         return sha2_state(self.hash.context, self.hash.own == _absorb_sha512)
 
 

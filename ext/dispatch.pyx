@@ -66,6 +66,7 @@ cdef object _error(FileJob* work):
 
 
 cdef object _value(FileJob* work):
+    cdef Digest digest
     if work.job.outcome == OUTCOME_RESULT:
         return work.job.result
     if work.job.outcome == OUTCOME_OPENED:
@@ -77,7 +78,9 @@ cdef object _value(FileJob* work):
         filled = <bytes><object>work.job.kept
         return filled if work.job.result == work.length else filled[:work.job.result]
     if work.job.outcome == OUTCOME_DIGEST:
-        return (<Digest>(<object>work.job.kept)[1]).digest()
+        digest = <Digest>(<object>work.job.kept)[1]
+        digest.mark(False)
+        return digest.digest()
     return None
 
 

@@ -266,13 +266,16 @@ cdef class Engine(Lender):
         )
         return self.submit(work, True)
 
-    def checksum(self, int descriptor, int64_t offset, int64_t length, str algorithm not None):
-        """Return the digest of a range."""
-        cdef Digest digest = Digest(algorithm)        # the job's own: it need not be marked busy
-        cdef FileJob* work = self._with_range(
+    def checksum(self, int descriptor, int64_t offset, int64_t length, algorithm not None):
+        """Return the digest of a range, or of it behind what a digest has seen before."""
+        cdef Digest digest = algorithm if isinstance(algorithm, Digest) else Digest(algorithm)
+        cdef FileJob* work
+        digest.require_idle()
+        work = self._with_range(
             run_checksum, OUTCOME_DIGEST, descriptor, offset, length, (None, digest)
         )
         work.hash = &digest.hash
+        digest.mark(True)
         return self.submit(work, True)
 
     def read(self, int descriptor, int64_t length, int64_t offset):

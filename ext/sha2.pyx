@@ -84,16 +84,22 @@ cdef bytes _sealed(bytes state):
     return state + int(seal).to_bytes(4, "big")
 
 
+cdef uint64_t sha2_seen(void* context, bint wide) noexcept nogil:
+    cdef SHA256_CTX* narrow = <SHA256_CTX*>context
+    cdef SHA512_CTX* large = <SHA512_CTX*>context
+    if wide:
+        return (large.Nh << 61) | (large.Nl >> 3)
+    return (<uint64_t>narrow.Nh << 29) | (narrow.Nl >> 3)
+
+
 cdef bytes sha2_state(void* context, bint wide):
     cdef SHA256_CTX* narrow = <SHA256_CTX*>context
     cdef SHA512_CTX* large = <SHA512_CTX*>context
-    cdef uint64_t count
+    cdef uint64_t count = sha2_seen(context, wide)
     cdef bytes block
     if wide:
-        count = (large.Nh << 61) | (large.Nl >> 3)
         block = (<const unsigned char*>large.u.p)[:large.num]
         return _sealed(WIDE.pack(*[word for word in large.h], count, block))
-    count = (<uint64_t>narrow.Nh << 29) | (narrow.Nl >> 3)
     block = (<const unsigned char*>narrow.data)[:narrow.num]
     return _sealed(NARROW.pack(*[word for word in narrow.h], count, block))
 

@@ -35,6 +35,10 @@ class Digest:
         has none.
         """
 
+    @property
+    def seen(self) -> int:
+        """How many bytes there were, those before it was restored included; as ``state`` raises."""
+
     def state(self) -> bytes:
         """Return what ``restored`` goes on from; sha256 (108 bytes) and sha512 (204 bytes) only.
 

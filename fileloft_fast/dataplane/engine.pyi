@@ -146,11 +146,13 @@ class Engine(Lender):
         EOPNOTSUPP where the file system cannot; nothing was changed then. A length of 0 is EINVAL.
         """
 
-    def checksum(self, descriptor: int, offset: int, length: int, algorithm: str) -> Future[bytes]:
-        """Return the ``Digest.digest()`` of exactly that range.
+    def checksum(
+        self, descriptor: int, offset: int, length: int, algorithm: str | Digest
+    ) -> Future[bytes]:
+        """Return the ``Digest.digest()`` of exactly that range; a digest goes on with it.
 
-        A file that ends before is ENODATA; ECANCELED where the engine closes meanwhile. Raises
-        ValueError for an unknown algorithm.
+        A file that ends before is ENODATA; ECANCELED where the engine closes meanwhile; a digest is
+        of no use after either. Raises ValueError for an unknown algorithm.
         """
 
     def read(self, descriptor: int, length: int, offset: int) -> Future[bytes]:

@@ -104,6 +104,22 @@ def test_a_state_does_not_depend_on_the_cuts(algorithm: str, data: bytes, cuts: 
 
 
 @RESTORABLE
+def test_the_count_is_that_of_all_bytes(algorithm: str) -> None:
+    running = Digest(algorithm)
+    assert running.seen == 0
+    running.update(bytes(1000))
+    assert running.seen == 1000
+    running = Digest.restored(algorithm, running.state())
+    running.update(bytes(300_000))
+    assert running.seen == 301_000
+    assert Digest.restored(algorithm, crafted(algorithm, MOST_BYTES - 256)).seen == (
+        MOST_BYTES - 256
+    )
+    running.reset()
+    assert running.seen == 0
+
+
+@RESTORABLE
 def test_a_restored_digest_begins_anew_by_a_reset(algorithm: str) -> None:
     running = Digest.restored(algorithm, fed(algorithm, bytes(1000)).state())
     running.reset()
@@ -174,6 +190,8 @@ def test_a_state_is_of_one_algorithm() -> None:
 def test_only_sha256_and_sha512_have_a_state(algorithm: str) -> None:
     with pytest.raises(ValueError, match="no state"):
         Digest(algorithm).state()
+    with pytest.raises(ValueError, match="no state"):
+        _ = Digest(algorithm).seen
     with pytest.raises(ValueError, match="no state"):
         Digest.restored(algorithm, Digest("sha256").state())
     with pytest.raises(ValueError, match="no state"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fileloft_fast.dataplane import ALGORITHMS, digest_of
+from fileloft_fast.dataplane import ALGORITHMS, Digest, digest_of
 from tests.native.denial import run_denied
 from tests.native.yard import Yard, body
 
@@ -116,6 +116,43 @@ async def test_checksum_does_not_move_the_position_of_the_file(yard: Yard) -> No
 async def test_an_unknown_algorithm_is_refused_at_once(yard: Yard) -> None:
     with pytest.raises(ValueError, match="unknown checksum algorithm"):
         await yard.engine.checksum(yard.file(), 0, 0, "sha3")
+
+
+async def test_a_digest_goes_on_with_a_range_and_takes_another_along(yard: Yard) -> None:
+    data = body(2 * MIB)
+    file = yard.file(contents=data)
+    whole = Digest("sha512")
+    whole.update(data[:1000])
+    running = Digest.restored("sha512", whole.state(), also=Digest("sha256"))
+    pending = yard.engine.checksum(file, 1000, MIB, running)
+    for use in (running.digest, lambda: yard.engine.checksum(file, 0, 1, running)):
+        with pytest.raises(RuntimeError):
+            use()
+    assert await pending == running.digest() == digest_of("sha512", data[: 1000 + MIB])
+    assert running.seen == 1000 + MIB
+    assert running.also is not None
+    assert running.also.digest() == digest_of("sha256", data[1000 : 1000 + MIB])
+
+
+async def test_a_digest_that_runs_past_the_end_is_given_back(yard: Yard) -> None:
+    file = yard.file(contents=body(MIB))
+    running = Digest("sha256")
+    with pytest.raises(OSError):
+        await yard.engine.checksum(file, 0, 2 * MIB, running)
+    running.reset()
+    yard.engine.checksum(file, 0, MIB, running).cancel()
+    with pytest.raises(TypeError):
+        await yard.engine.checksum(file, 0, MIB, b"sha256")  # type: ignore[arg-type]
+    await yard.until(lambda: idle(running))
+    assert running.digest() == digest_of("sha256", body(MIB))
+
+
+def idle(running: Digest) -> bool:
+    try:
+        running.digest()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def test_checksums_of_one_file_run_at_once_and_do_not_mix(yard: Yard) -> None:
