@@ -18,6 +18,7 @@ from fileloft_fast.model import UploadId, shard_of
 from tests.adversity.crash import Load, Round, kill_all
 from tests.deadline import eventually
 from tests.endpoint import Endpoint
+from tests.resumption import Resumption
 from tests.sender import Kind, Sender
 from tests.server import Server, workers_of
 from tests.stores.clouds import Cloud, S3Cloud, key_of
@@ -155,6 +156,24 @@ def test_requests_in_a_row_are_answered_in_order(server: Server) -> None:
             answer = wire.read()
             seen[upload] += 1
             assert (answer.status, answer["Upload-Offset"]) == (204, str(seen[upload]))
+
+
+def test_interim_answers_stay_with_their_requests_whichever_worker_serves_them(
+    server: Server,
+) -> None:
+    ios = Resumption(server)
+    uploads = others(ios, 3)
+    before = moved(Endpoint(server))
+    requests, expected = [], []
+    for at in range(3):
+        for upload in uploads:
+            requests += [ios.render_creation(b"hello"), ios.render_append(upload, at, b"x")]
+            expected += [(201, (104,)), (204, ())]
+    with ios.connect() as wire:
+        wire.send(b"".join(requests))
+        answers = [wire.read() for _ in requests]
+    assert [(answer.status, answer.interim) for answer in answers] == expected
+    assert moved(Endpoint(server)) - before >= len(uploads)
 
 
 def test_a_client_that_closes_its_side_after_the_last_request_gets_every_answer(
