@@ -13,8 +13,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from tests.adversity.crash import Round, run_round
+from tests.resumer import Resumer
+from tests.sender import Sender
+
+_SPEAKERS: Final = {"tus": Sender, "ietf": Resumer}
 
 
 def main() -> int:
@@ -26,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", default=str(time.time_ns()), help="printed; to repeat a run")
     parser.add_argument("--sync", choices=["none", "complete", "chunk"], default="complete")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--protocol", choices=sorted(_SPEAKERS), default="tus")
     asked = parser.parse_args()
     asked.dir.mkdir(parents=True, exist_ok=True)
     total = Round()
@@ -33,7 +39,8 @@ def main() -> int:
         data = Path(tempfile.mkdtemp(prefix="crash-", dir=asked.dir)).resolve()
         seed = f"{asked.seed}-{number}"
         settings = {"FILELOFT_SYNC": asked.sync, "FILELOFT_WORKERS": str(asked.workers)}
-        seen = run_round(data, seed, asked.clients, settings)
+        speaker = _SPEAKERS[asked.protocol]
+        seen = run_round(data, seed, asked.clients, settings, speaker)
         _say(f"round {number + 1:3} {_figures(seen)}")
         for fault in seen.faults:
             _say(f"    {fault}")

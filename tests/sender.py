@@ -10,7 +10,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from tests.wire import CHUNKED, OCTETS, Answer, NoAnswerError, Wire, render_request
@@ -19,7 +19,8 @@ INTERRUPTIONS: Final = (ConnectionError, TimeoutError, NoAnswerError)
 """What a client sees when the network or the server goes away."""
 
 _PIECE_BYTES: Final = 131_072
-_RETRIED: Final = frozenset({409, 423, 503})
+RETRIED: Final = frozenset({409, 423, 503})
+"""What a client tries again, after a look."""
 
 
 class Kind(Enum):
@@ -58,6 +59,12 @@ class TurnedAway(ConnectionError):  # noqa: N818 - as the built-in ones
 
 class Sender:
     """One upload of *content* to the server at *address*, which may be set anew."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = tuple(Kind)
+    """The ways in which this client sends."""
+
+    named_early: ClassVar[bool] = False
+    """Whether an upload is known by its name before its creation is answered."""
 
     def __init__(
         self,
@@ -122,7 +129,7 @@ class Sender:
             fields["Content-Type"] = OCTETS
         answer = self._exchange("POST", "/files/", fields, body)
         if answer.status != 201:
-            raise TurnedAway if answer.status in _RETRIED else Refused(answer)
+            raise TurnedAway if answer.status in RETRIED else Refused(answer)
         self.path = urlsplit(answer["Location"]).path
         if body:
             self._learn(int(answer["Upload-Offset"]))
@@ -131,7 +138,7 @@ class Sender:
         """HEAD, and go on from what it says."""
         answer = self._exchange("HEAD", self.path, {})
         if answer.status != 200:
-            raise TurnedAway if answer.status in _RETRIED else Refused(answer)
+            raise TurnedAway if answer.status in RETRIED else Refused(answer)
         assert int(answer["Upload-Length"]) == len(self.content)
         self._learn(int(answer["Upload-Offset"]))
         return self.acknowledged
@@ -158,7 +165,7 @@ class Sender:
             assert truthful, "a body that does not fit its checksum was accepted"
             assert int(answer["Upload-Offset"]) == start + len(body), answer
             self._learn(start + len(body))
-        elif answer.status in _RETRIED:
+        elif answer.status in RETRIED:
             self.close()
             self.look()
         elif truthful or answer.status != 460:

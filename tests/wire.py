@@ -151,9 +151,12 @@ class Wire:
 
     def wait_readable(self, timeout_s: float) -> bool:
         """Wait until something can be read, at most *timeout_s*; return whether it can."""
+        return bool(self.leftover) or self._can_receive(timeout_s)
+
+    def _can_receive(self, timeout_s: float) -> bool:
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             return True
-        return bool(self.leftover or select.select([self.socket], [], [], timeout_s)[0])
+        return bool(select.select([self.socket], [], [], timeout_s)[0])
 
     def half_close(self) -> None:
         """Send FIN and keep reading."""
@@ -180,6 +183,14 @@ class Wire:
         answer = self._read_head()
         assert answer.status == status, answer
         return answer
+
+    def maybe_interim(self) -> Answer | None:
+        """Return an interim answer that has come whole; None where there is none, at once."""
+        while self._can_receive(0):
+            if not self._receive():
+                break
+        whole = b"\r\n\r\n" in self.leftover and self.leftover.startswith(b"HTTP/1.1 1")
+        return self._read_head() if whole else None
 
     def wait_for_continue(self) -> None:
         """Read one 100 Continue."""

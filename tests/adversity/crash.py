@@ -74,7 +74,7 @@ class Client:
         size = self._dice.randrange(1, self._largest())
         start = self._dice.randrange(len(self._load.block) - size)
         content = self._load.block[start : start + size]
-        sender = Sender(
+        sender = self._load.speaker(
             self._load.address, content, self._kind, chunk=MIB, on_sent=self._load.count
         )
         self.senders.append(sender)
@@ -87,7 +87,7 @@ class Client:
 
     def _largest(self) -> int:
         """Return a bound of the size: small and large uploads, most of them in between."""
-        if self._kind is Kind.CREATION:
+        if self._kind is Kind.CREATION and not self._load.speaker.named_early:
             return self._dice.choice([100, 5_000, 300_000])
         return self._dice.choice([MIB, 4 * MIB, 24 * MIB])
 
@@ -95,12 +95,21 @@ class Client:
 class Load:
     """Clients at work on a server, and how much they have sent."""
 
-    def __init__(self, address: tuple[str, int], block: bytes, seed: str, clients: int) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        block: bytes,
+        seed: str,
+        clients: int,
+        speaker: type[Sender] = Sender,
+    ) -> None:
         self.address = address
         self.block = block
+        self.speaker = speaker
         self.sent_bytes = 0
         self._changed = threading.Condition()
-        kinds = [(kind, False) for kind in Kind] + [(kind, True) for kind in sorted_verified()]
+        kinds = [(kind, False) for kind in speaker.kinds]
+        kinds += [(kind, True) for kind in speaker.kinds if kind in VERIFIED]
         self.clients = [
             Client(f"{seed} {at}", self, kinds[at % len(kinds)][0], liar=kinds[at % len(kinds)][1])
             for at in range(clients)
@@ -124,19 +133,20 @@ class Load:
             client.join()
 
 
-def sorted_verified() -> list[Kind]:
-    """Return the kinds with checksums, in one order."""
-    return sorted(VERIFIED, key=lambda kind: kind.value)
-
-
-def run_round(data: Path, seed: str, clients: int, settings: Mapping[str, str]) -> Round:
-    """Run one round in the directory *data* and return what it saw."""
+def run_round(
+    data: Path,
+    seed: str,
+    clients: int,
+    settings: Mapping[str, str],
+    speaker: type[Sender] = Sender,
+) -> Round:
+    """Run one round in the directory *data* and return what it saw; *speaker*: by tus, or not."""
     dice = random.Random(seed)
     block = dice.randbytes(32 * MIB)
     victim = Server(data, settings)
     if settings.get("FILELOFT_WORKERS", "1") != "1":
         victim.wait_for_log("msg=serving")
-    load = Load(victim.address, block, seed, clients)
+    load = Load(victim.address, block, seed, clients, speaker)
     kill_at = dice.randrange(8 * MIB, 96 * MIB)
     try:
         if workers := workers_of(victim.pid):
@@ -172,7 +182,8 @@ def judge(sender: Sender, server: Server, data: Path, seen: Round) -> None:
     if not sender.path:
         return
     seen.uploads += 1
-    seen.complete += sender.complete
+    complete = sender.complete
+    seen.complete += complete
     seen.acknowledged_bytes += sender.acknowledged
     promised = sender.acknowledged
     stored = data / sender.path.rsplit("/", 1)[1]
@@ -180,6 +191,7 @@ def judge(sender: Sender, server: Server, data: Path, seen: Round) -> None:
     try:
         offset = sender.look()
         assert offset >= promised, f"{promised} acknowledged, {offset} there"
+        assert sender.complete or not complete, "complete, and after the kill it is not"
         kept = stored.read_bytes()[:offset]
         assert kept == sender.content[:offset], "bytes differ after the kill"
         sender.finish(interruptions=0)
