@@ -54,7 +54,7 @@ from fileloft_fast.tus.rules import TUS_VERSION, CorsRules, TusRules
 
 Fields = tuple[tuple[str, str], ...]
 
-ALLOW_METHODS: Final = "POST,PUT,HEAD,PATCH,OPTIONS,GET,DELETE"
+ALLOW_METHODS: Final = "POST,HEAD,PATCH,OPTIONS,GET,DELETE"
 ALLOW_HEADERS: Final = (
     "Authorization,Origin,X-Requested-With,X-Request-ID,X-HTTP-Method-Override,Content-Type,"
     "Content-Encoding,Content-Disposition,Upload-Length,Upload-Offset,Tus-Resumable,"
