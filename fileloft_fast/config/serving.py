@@ -64,13 +64,13 @@ class Serving(Listening):
         "FILELOFT_CORS_ALLOW_HEADERS",
         "",
         parse_field_names,
-        "request headers to allow besides those of tus, separated by commas",
+        "request headers to allow besides those of the protocols, separated by commas",
     )
     cors_expose_headers: str = setting(
         "FILELOFT_CORS_EXPOSE_HEADERS",
         "",
         parse_field_names,
-        "response headers to expose besides those of tus, separated by commas",
+        "response headers to expose besides those of the protocols, separated by commas",
     )
     cors_max_age_s: int = setting(
         "FILELOFT_CORS_MAX_AGE", "86400", parse_count, "seconds a browser may keep a preflight"
