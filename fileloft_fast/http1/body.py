@@ -202,7 +202,7 @@ class RequestBody:
         """Send *interim*, with the final answer where that comes next; see ``model.Body``."""
         if self.early is None or self.error is not None or self.head.http10:
             return False
-        needed = any(name == "Location" for name, _ in interim.headers)
+        needed = "Location" in dict(interim.own)
         if not self.ended:
             return self._side.send_interim(render_interim(interim), needed=needed)
         if needed:

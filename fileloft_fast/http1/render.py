@@ -73,5 +73,7 @@ def render_head(
 def render_interim(response: Response) -> bytes:
     """Return a whole 1xx answer: no body, no length, and nothing of the connection or the time."""
     assert 100 <= response.status < 200, response.status
-    lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
-    return f"{_STATUS_LINES[response.status]}{lines}\r\n".encode("latin-1")
+    text = _STATUS_LINES[response.status] + _common_lines(response.common)
+    for name, value in response.own:
+        text += f"{name}: {value}\r\n"
+    return f"{text}\r\n".encode("latin-1")

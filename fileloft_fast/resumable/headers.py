@@ -25,13 +25,7 @@ _NAMED: Final = {str(number): version for number, version in VERSIONS.items()}
 
 def maybe_flag(value: str | None) -> bool | None:
     """Return a Boolean item; None where there is none, or something else."""
-    if value is None:
-        return None
-    # As nearly everybody sends it: a look-up instead of a parser, on every request.
-    known = _FLAGS.get(value)
-    if known is not None:
-        return known
-    item = maybe_item(value)
+    item = None if value is None else maybe_item(value)
     return item if isinstance(item, bool) else None
 
 
@@ -81,7 +75,13 @@ def maybe_version(value: str) -> Version | None:
 
 def maybe_ends(fields: Mapping[str, str], version: Version) -> bool | None:
     """Return whether a body ends the upload by ``Upload-Complete`` or its opposite."""
-    flag = maybe_flag(fields.get(version.field))
+    value = fields.get(version.field)
+    if value is None:
+        return None
+    # As nearly everybody sends it: a look-up instead of a parser, on every request.
+    flag = _FLAGS.get(value)
+    if flag is None:
+        flag = maybe_flag(value)
     return None if flag is None else flag is not version.inverse
 
 

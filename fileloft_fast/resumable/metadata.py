@@ -34,27 +34,36 @@ def representation_metadata(fields: Mapping[str, str]) -> Metadata:
     raw = fields.get("upload-metadata")
     if raw:
         return parse_metadata(raw)
-    pairs = []
+    pairs, texts = [], []
     disposition = fields.get("content-disposition")
     name = None if disposition is None else maybe_filename(disposition)
     if name:
-        pairs.append(("filename", name))
+        pair = ("filename", name)
+        pairs.append(pair)
+        texts.append(render_metadata((pair,)))
     kind = _maybe_type(fields.get("content-type"))
-    if kind:
-        pairs.append(("filetype", kind))
+    if kind is not None:
+        pairs.append(kind[0])
+        texts.append(kind[1])
     coding = fields.get("content-encoding")
     if coding and coding.lower() != "identity":
         # The bytes stay coded, here and for whoever reads them (Content Codings).
-        pairs.append(("contentencoding", coding.encode("latin-1", errors="replace")))
-    return Metadata(render_metadata(pairs), tuple(pairs)) if pairs else NO_METADATA
+        pair = ("contentencoding", coding.encode("latin-1", errors="replace"))
+        pairs.append(pair)
+        texts.append(render_metadata((pair,)))
+    return Metadata(",".join(texts), tuple(pairs)) if pairs else NO_METADATA
 
 
 @lru_cache(maxsize=256)  # there are not many types
-def _maybe_type(kind: str | None) -> bytes | None:
-    """Return the media type of a representation; what only says how it is sent is none."""
+def _maybe_type(kind: str | None) -> tuple[tuple[str, bytes], str] | None:
+    """Return the media type of a representation as a pair, and as it stands in a header.
+
+    What only says how it is sent is none.
+    """
     if not kind or kind == OFFSET_STREAM or is_partial_type(kind):
         return None
-    return kind.encode("latin-1", errors="replace")
+    pair = ("filetype", kind.encode("latin-1", errors="replace"))
+    return pair, render_metadata((pair,))
 
 
 def maybe_filename(disposition: str) -> bytes | None:

@@ -43,6 +43,8 @@ BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNE
 """Methods whose content has no meaning (RFC 9110), so that nothing is created by them."""
 
 _OF_APPENDS: Final = ("upload-offset", "upload-complete", "upload-incomplete", "upload-length")
+# Names of the module: before Python 3.12, a look at an enum's member costs as much as a call.
+_CREATION: Final = Capability.CREATION
 _OFF: Final = Mode.OFF
 _ON: Final = Mode.ON
 
@@ -53,30 +55,23 @@ def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
     A version that is spoken here decides alone, beside ``Tus-Resumable`` too (I35). Without one it
     is the final form where that is on, and the fields leave no other reading.
     """
-    # Nothing but a look-up on the way of every request of tus.
-    if INTEROP not in head.headers and rules.mode is not _ON:
-        return None
-    version = _maybe_named(head, rules)
-    if version is None:
-        return None
-    fits = _is_final(head, rules) if version is FINAL else _is_draft(head, version, rules)
-    return version if fits else None
+    number = head.headers.get(INTEROP)
+    if number is None:  # nothing but a look-up on the way of every request of tus
+        if rules.mode is not _ON or "tus-resumable" in head.headers or not _is_final(head, rules):
+            return None
+        return FINAL
+    version = None if rules.mode is _OFF else maybe_version(number)
+    return version if version is not None and _is_draft(head, version, rules) else None
 
 
 def claim_creation(head: RequestHead, rules: ResumableRules) -> Version | None:
     """Return the version of a creation at a target that another room has; see ``claim``."""
-    version = _maybe_named(head, rules)
-    return version if version is not None and _creates(head, version) else None
-
-
-def _maybe_named(head: RequestHead, rules: ResumableRules) -> Version | None:
-    """Return the version that a request names; the final form is the one that has no name."""
-    if rules.mode is _OFF:
-        return None
     number = head.headers.get(INTEROP)
     if number is not None:
-        return maybe_version(number)
-    return FINAL if rules.mode is _ON and "tus-resumable" not in head.headers else None
+        version = None if rules.mode is _OFF else maybe_version(number)
+    else:
+        version = FINAL if rules.mode is _ON and "tus-resumable" not in head.headers else None
+    return version if version is not None and _creates(head, version) else None
 
 
 def _is_draft(head: RequestHead, version: Version, rules: ResumableRules) -> bool:
@@ -131,12 +126,12 @@ def _terminates(rules: ResumableRules) -> bool:
 
 def plan_creation(head: RequestHead, version: Version, rules: ResumableRules) -> Wanted:
     """Return the creation that a request for any target asks for. Raises WireError."""
-    if Capability.CREATION not in rules.tus.capabilities:
+    if _CREATION not in rules.tus.capabilities:
         raise ExtensionDisabledError("the extension creation is switched off")
     fields = head.headers
     ends = maybe_ends(fields, version)
     assert ends is not None, "claimed without the field"
-    size = _size(head)
+    size = head.content_length  # as they are stored, coded or not (Content Codings)
     length = _length(fields, Offset(0), size, ends=ends)
     _check_total(length, rules)
     if size is not None and length is not None and size > length:
@@ -189,7 +184,7 @@ def _plan_append(
         if not version.silence_ends or version.field in fields:
             raise InvalidHeaderError("Upload-Complete is missing, or not a boolean")
         ends = True
-    size = _size(head)
+    size = head.content_length  # as they are stored, coded or not (Content Codings)
     length = _length(fields, Offset(offset), size, ends=ends)
     _check_append_size(size, rules, ends=ends)
     checksum = _content_digest(fields) if size != 0 else None
@@ -317,11 +312,6 @@ def exceeded(*, to_length: bool) -> OverrunError | TooLargeError:
 
 
 # -- what they share ------------------------------------------------------------------------------
-
-
-def _size(head: RequestHead) -> int | None:
-    """Return the number of body bytes as they are stored, coded or not (Content Codings)."""
-    return None if head.chunked else head.content_length
 
 
 def _length(

@@ -83,10 +83,14 @@ class ResumableAnswers(Answers):
         self._below = rules.tus.base_path
         sizes = _sizes(rules)
         # A field that would be empty says that there is no limit (I28).
-        self._limits: Fields = (("Upload-Limit", ", ".join(sizes) or "min-size=0"),)
+        limits: Fields = (("Upload-Limit", ", ".join(sizes) or "min-size=0"),)
+        self._limits = () if version.lifetime is None else limits
         self._before_age = "".join(f"{size}, " for size in sizes)
-        self._named = render_version(version)
         self._ends = (render_ends(version, complete=False), render_ends(version, complete=True))
+        self._named = render_version(version)
+        # What many answers have in common is rendered once.
+        self._naming = (*self._named, *self._limits)
+        self._shared = [(*self.fields(None), *self._limits, end) for end in self._ends]
 
     # -- interim --------------------------------------------------------------------------------
 
@@ -94,8 +98,11 @@ class ResumableAnswers(Answers):
         """Return the 104 that names the upload; None where it would not arrive."""
         if not self._resumable.may_announce(head):
             return None
-        fields = self._whereabouts(head, info)
-        return Response(RESUMPTION_SUPPORTED, fields, common=self._named)
+        location = ("Location", render_location(head, info.id, self._rules))
+        limits = self.limits(info)
+        if limits is self._limits:
+            return Response(RESUMPTION_SUPPORTED, (location,), common=self._naming)
+        return Response(RESUMPTION_SUPPORTED, (location, *limits), common=self._named)
 
     def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
         """Return the 104 that says that *offset* bytes need not be sent again; never a Location.
@@ -117,22 +124,23 @@ class ResumableAnswers(Answers):
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a creation, with its body's bytes counted."""
-        fields = (*self._whereabouts(head, info), *self._state(info), *_digests(info))
-        return Response(201, fields, common=self.fields(head))
+        location = ("Location", render_location(head, info.id, self._rules))
+        own, common = self._state(head, info)
+        return Response(201, (location, *own, *_digests(info)), common=common)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""
         if info.complete:
             return self.created(head, info)
-        fields = (*self._state(info), *self.limits(info))
-        return Response(self._version.append_status, fields, common=self.fields(head))
+        own, common = self._state(head, info)
+        return Response(self._version.append_status, own, common=common)
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD and GET: how far the upload is, and never any of its bytes (I15, I16)."""
-        fields = [*self._state(info), *self.limits(info)]
+        own, common = self._state(head, info)
         if info.length is not None:
-            fields.append(("Upload-Length", str(info.length)))
-        return Response(204, tuple(fields), common=self.fields(head))
+            own = (*own, ("Upload-Length", str(info.length)))
+        return Response(204, own, common=common)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong, as a problem (RFC 9457)."""
@@ -152,21 +160,22 @@ class ResumableAnswers(Answers):
     def limits(self, info: UploadInfo | None = None) -> Fields:
         """Return ``Upload-Limit``, never empty (I28), with the time *info* has left, if any is."""
         lifetime = self._version.lifetime
-        if lifetime is None:
-            return ()
-        at = None if info is None else expiry(info, finished_too=self._expire_finished)
+        if info is None or lifetime is None:
+            return self._limits
+        at = expiry(info, finished_too=self._expire_finished)
         if at is None:
             return self._limits
         left = max(0, int(at - self._clock()))
         return (("Upload-Limit", f"{self._before_age}{lifetime}={left}"),)
 
-    def _state(self, info: UploadInfo) -> Fields:
+    def _state(self, head: RequestHead, info: UploadInfo) -> tuple[Fields, Fields]:
+        """Return what an answer says of *info*: fields of its own, and those that many share."""
         # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
-        return (("Upload-Offset", str(info.offset)), self._ends[info.complete])
-
-    def _whereabouts(self, head: RequestHead, info: UploadInfo) -> Fields:
-        location = ("Location", render_location(head, info.id, self._rules))
-        return (location, *self.limits(info))
+        offset = ("Upload-Offset", str(info.offset))
+        limits, complete = self.limits(info), info.complete
+        if limits is self._limits and not self._by_origin:
+            return (offset,), self._shared[complete]
+        return (offset, self._ends[complete], *limits), self.fields(head)
 
     def _status(self, error: Exception, status: int) -> int:
         if isinstance(error, ChecksumMismatchError):

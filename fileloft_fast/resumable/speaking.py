@@ -20,6 +20,8 @@ class SpeakingAnswers(Answers):
         super().__init__(rules.tus, methods=methods)
         self.resumable = rules
         self._by_version = answers_by_version(rules, clock)
+        self._asked: RequestHead | None = None
+        self._spoken: ResumableAnswers | None = None
 
     def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
         """Return the interim answer that names *info*; None where *head* speaks of none."""
@@ -43,18 +45,25 @@ class SpeakingAnswers(Answers):
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a creation."""
+        # Nearly every request passes here or two below, and super() is dear.
         speaker = self._speaker(head)
-        return super().created(head, info) if speaker is None else speaker.created(head, info)
+        if speaker is not None:
+            return speaker.created(head, info)
+        return Answers.created(self, head, info)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append."""
         speaker = self._speaker(head)
-        return super().appended(head, info) if speaker is None else speaker.appended(head, info)
+        if speaker is not None:
+            return speaker.appended(head, info)
+        return Answers.appended(self, head, info)
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a look."""
         speaker = self._speaker(head)
-        return super().inspected(head, info) if speaker is None else speaker.inspected(head, info)
+        if speaker is not None:
+            return speaker.inspected(head, info)
+        return Answers.inspected(self, head, info)
 
     def terminated(self, head: RequestHead) -> Response:
         """Answer a DELETE that was done."""
@@ -67,5 +76,13 @@ class SpeakingAnswers(Answers):
         return super().failed(error, head) if speaker is None else speaker.failed(error, head)
 
     def _speaker(self, head: RequestHead | None) -> ResumableAnswers | None:
-        version = None if head is None else claim(head, self.resumable)
-        return None if version is None else self._by_version[version.number]
+        """Return who answers *head*; one that is answered twice, by 104 first, is kept for that."""
+        if head is None:
+            return None
+        if head is self._asked:
+            return self._spoken
+        version = claim(head, self.resumable)
+        if version is None:
+            return None
+        self._asked, self._spoken = head, self._by_version[version.number]
+        return self._spoken

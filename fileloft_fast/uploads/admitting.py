@@ -52,6 +52,9 @@ class Admitting(ABC):
     ids may be made here.
     """
 
+    _hashes: tuple[str, ...] = ()
+    """Algorithms in which every upload is hashed as a whole, by whatever protocol."""
+
     def __init__(  # noqa: PLR0913 - the composition root hands every part in
         self,
         rules: TusRules,

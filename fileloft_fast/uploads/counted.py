@@ -34,7 +34,7 @@ class CountedAnswers(SpeakingAnswers):
         """Count an upload, and that it has all its bytes already."""
         cells = self._cells
         cells[self._created] += 1
-        if info.complete:
+        if info.offset == info.length and not info.awaits_end:
             cells[self._finished] += 1
         # Every upload passes here, and super() is dear.
         return SpeakingAnswers.created(self, head, info)

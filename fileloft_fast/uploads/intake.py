@@ -8,22 +8,26 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from fileloft_fast.dataplane import digest_of
 from fileloft_fast.errors import (
     BodyCutError,
     BodyTimeoutError,
     ChecksumMismatchError,
+    DigestMismatchError,
     InvalidHeaderError,
     OverloadedError,
     TooLargeError,
     UploadLockedError,
 )
+from fileloft_fast.model import Checksum
 from fileloft_fast.tus.effects import Append, Coding, Create
 from fileloft_fast.tus.headers import parse_checksum
 from fileloft_fast.uploads.decoding import Decoding
 
 if TYPE_CHECKING:
-    from fileloft_fast.model import Body, Checksum, UploadInfo
+    from fileloft_fast.model import Body, UploadInfo
     from fileloft_fast.stores import AnyStore, Appender, Found
     from fileloft_fast.uploads.locks import Hold
 
@@ -159,6 +163,19 @@ def check_held(hold: Hold) -> None:
     """Raise UploadLockedError where another replica may have the upload by now."""
     if hold.lost:
         raise UploadLockedError("another replica may have the upload")
+
+
+def hashed(info: UploadInfo, data: bytes) -> UploadInfo:
+    """Return *info*, which holds *data* alone, with what the whole hashes to, once it is complete.
+
+    Raises DigestMismatchError where its client has told something else.
+    """
+    if not (info.hashes and info.complete):
+        return info
+    digests = tuple(Checksum(name, digest_of(name, data)) for name in info.hashes)
+    if not set(info.expected) <= set(digests):
+        raise DigestMismatchError("the upload does not match Repr-Digest")
+    return replace(info, digests=digests)
 
 
 async def _pieces(body: Body, prefix: bytes) -> AsyncGenerator[bytes, None]:

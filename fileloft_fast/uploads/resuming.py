@@ -7,11 +7,10 @@ says which body is the last one. And the whole may have to hash to what the clie
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec.structs import replace
 
-from fileloft_fast.dataplane import digest_of
 from fileloft_fast.errors import (
     ChecksumMismatchError,
     DigestMismatchError,
@@ -21,7 +20,7 @@ from fileloft_fast.errors import (
     StoreError,
     TooLargeError,
 )
-from fileloft_fast.model import Checksum
+from fileloft_fast.model import Offset
 from fileloft_fast.resumable.plan import (
     claim,
     exceeded,
@@ -33,10 +32,14 @@ from fileloft_fast.resumable.plan import (
 )
 from fileloft_fast.resumable.rules import Mode, ResumableRules
 from fileloft_fast.resumable.wanted import ResumptionPlan, Wanted, effect_of
+from fileloft_fast.tus.plan import plan as plan_tus
+from fileloft_fast.uploads.intake import hashed
 from fileloft_fast.uploads.progressing import Telling
 from fileloft_fast.uploads.service import KEPT, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from fileloft_fast.model import Body, RequestHead, UploadInfo
     from fileloft_fast.resumable.speaking import SpeakingAnswers
     from fileloft_fast.stores import Found
@@ -56,7 +59,6 @@ class ResumingService(Service):
 
     _resumable: ResumableRules = _OFF
     _speaking: SpeakingAnswers | None = None
-    _hashes: tuple[str, ...] = ()
     _tells_progress: bool = False
 
     def speak(
@@ -78,14 +80,8 @@ class ResumingService(Service):
     def _plan(self, head: RequestHead, rules: TusRules) -> Effect:
         version = claim(head, self._resumable)
         if version is None:
-            return super()._plan(head, rules)
+            return plan_tus(head, rules)  # every request passes here, and super() is dear
         return effect_of(plan(head, version, self._with(rules)))
-
-    def _plan_create(self, head: RequestHead, wanted: Create) -> AppendPlan:
-        resumption = _resumption(wanted)
-        if resumption is None:
-            return super()._plan_create(head, wanted)
-        return plan_create(resumption, self._with(self._rules_for(head)))
 
     async def _plan_append(self, head: RequestHead, info: UploadInfo, wanted: Append) -> AppendPlan:
         resumption = _resumption(wanted)
@@ -115,49 +111,63 @@ class ResumingService(Service):
         info = super()._draft(head, wanted)
         resumption = _resumption(wanted)
         if resumption is None:
-            return replace(info, hashes=self._hashes) if self._hashes else info
+            return info
         expected = resumption.representation[:1]  # a second one, of the same bytes, proves no more
+        awaits_end = not resumption.ends or wanted.size is None or bool(expected)
+        if not (awaits_end or resumption.wishes):
+            return info
         asked = (*(each.algorithm for each in expected), *resumption.wishes[:1])
         return replace(
             info,
-            awaits_end=not resumption.ends or wanted.size is None or bool(expected),
+            awaits_end=awaits_end,
             hashes=tuple(dict.fromkeys((*self._hashes, *asked))),
             expected=expected,
         )
 
-    def _holding(self, info: UploadInfo, wanted: Create, data: bytes) -> UploadInfo:
-        info = super()._holding(info, wanted, data)
-        resumption = _resumption(wanted)
-        if resumption is not None and resumption.ends:
-            length = plan_end(resumption, info.length, info.offset)
-            info = replace(info, length=length, awaits_end=False)
-        if not (info.hashes and info.complete):
-            return info
-        digests = tuple(Checksum(name, digest_of(name, data)) for name in info.hashes)
-        _verify(info, digests)
-        return replace(info, digests=digests)
-
-    async def _make(
+    # Neither this one nor those of bytes are coroutines: what awaits tus's would add one to it.
+    def _make(
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
-    ) -> UploadInfo:
-        try:
-            return await super()._make(head, info, wanted, body)
-        except TooLargeError as error:
-            if _resumption(wanted) is None:
-                raise
-            raise self._exceeded(head, info) from error
+    ) -> Coroutine[Any, Any, UploadInfo]:
+        resumption = wanted.resumption
+        if not isinstance(resumption, Wanted):
+            return super()._make(head, info, wanted, body)
+        return self._make_resumable(head, info, wanted, resumption, body)
 
-    async def _made(
-        self, head: RequestHead, info: UploadInfo, data: bytes, wanted: Create, body: Body
+    async def _make_resumable(
+        self,
+        head: RequestHead,
+        info: UploadInfo,
+        wanted: Create,
+        resumption: Wanted,
+        body: Body,
     ) -> UploadInfo:
-        info = await super()._made(head, info, data, wanted, body)
+        planned = plan_create(resumption, self._with(self._rules_for(head)))
+        if not body.at_hand:
+            return await self._make_held(head, info, wanted, planned, body)
+        room = await self._room(head, info, planned, wanted)
+        try:
+            data = self._intake.verified(wanted, body, room)
+        except TooLargeError as error:
+            raise self._exceeded(head, info) from error
+        info = _holding(info, resumption, data)
+        await self._store.create(info, data)
+        self._announce(head, info, resumption, body)
+        return info
+
+    async def _begin(self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body) -> None:
+        await super()._begin(head, info, wanted, body)
         resumption = _resumption(wanted)
-        if resumption is not None and resumption.announces and self._speaking is not None:
-            # Not before it is there: who hears of it may ask for it at once.
+        if resumption is not None:
+            self._announce(head, info, resumption, body)
+
+    def _announce(
+        self, head: RequestHead, info: UploadInfo, resumption: Wanted, body: Body
+    ) -> None:
+        """Name the upload, not before it is there: who hears of it may ask for it at once."""
+        if resumption.announces and self._speaking is not None:
             interim = self._speaking.announced(head, info)
             if interim is not None:
                 body.announce(interim)
-        return info
 
     def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:
         resumption = _resumption(wanted)
@@ -169,7 +179,20 @@ class ResumingService(Service):
 
     # -- bytes ----------------------------------------------------------------------------------
 
-    async def _add(  # noqa: PLR0913, PLR0917 - see Service
+    def _add(  # noqa: PLR0913, PLR0917 - see Service
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append,
+        planned: AppendPlan,
+        body: Body,
+        hold: Hold,
+    ) -> Coroutine[Any, Any, UploadInfo]:
+        if wanted.resumption is None and not found.info.expected:
+            return super()._add(head, found, wanted, planned, body, hold)
+        return self._add_resumable(head, found, wanted, planned, body, hold)
+
+    async def _add_resumable(  # noqa: PLR0913, PLR0917 - see Service
         self,
         head: RequestHead,
         found: Found,
@@ -200,7 +223,20 @@ class ResumingService(Service):
     async def _void(self, head: RequestHead, info: UploadInfo) -> None:  # noqa: ARG002 - see HookedService
         await self._remove(info.id)
 
-    async def _bring(  # noqa: PLR0913, PLR0917 - see Service
+    def _bring(  # noqa: PLR0913, PLR0917 - see Service
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append | Create,
+        body: Body,
+        room: int | None,
+        hold: Hold,
+    ) -> Coroutine[Any, Any, UploadInfo]:
+        if wanted.resumption is None and not found.info.awaits_end:
+            return super()._bring(head, found, wanted, body, room, hold)
+        return self._bring_resumable(head, found, wanted, body, room, hold)
+
+    async def _bring_resumable(  # noqa: PLR0913, PLR0917 - see Service
         self,
         head: RequestHead,
         found: Found,
@@ -209,18 +245,20 @@ class ResumingService(Service):
         room: int | None,
         hold: Hold,
     ) -> UploadInfo:
+        bring = super()._bring
         resumption = _resumption(wanted)
         if resumption is None:
-            info = await super()._bring(head, found, wanted, body, room, hold)
+            info = await bring(head, found, wanted, body, room, hold)
             ends = info.offset == info.length
             return await self._end(info, info.length) if ends and info.awaits_end else info
         try:
-            if self._speaking is None or not self._tells_progress or wanted.checksum is not None:
-                info = await super()._bring(head, found, wanted, body, room, hold)
+            checked = wanted.checksum is not None
+            if self._speaking is None or not self._tells_progress or checked or body.at_hand:
+                info = await bring(head, found, wanted, body, room, hold)
             else:
                 answers = self._speaking
                 with Telling(body, found.info, hold, lambda at: answers.progressed(head, at)):
-                    info = await super()._bring(head, found, wanted, body, room, hold)
+                    info = await bring(head, found, wanted, body, room, hold)
         except TooLargeError as error:
             raise self._exceeded(head, found.info) from error
         if not resumption.ends:
@@ -245,7 +283,11 @@ def _resumption(wanted: Append | Create) -> Wanted | None:
     return resumption if isinstance(resumption, Wanted) else None
 
 
-def _verify(info: UploadInfo, digests: tuple[Checksum, ...]) -> None:
-    """Raise DigestMismatchError where the whole is not what the client has told."""
-    if not set(info.expected) <= set(digests):
-        raise DigestMismatchError("the upload does not match Repr-Digest")
+def _holding(info: UploadInfo, resumption: Wanted, data: bytes) -> UploadInfo:
+    """Return *info* as it is with a body that was all at hand. Raises DigestMismatchError."""
+    offset = Offset(len(data))
+    if not resumption.ends:
+        return replace(info, offset=offset)
+    length = plan_end(resumption, info.length, offset)
+    info = replace(info, offset=offset, length=length, awaits_end=False)
+    return hashed(info, data) if info.hashes else info

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -29,9 +29,11 @@ from fileloft_fast.tus.effects import (
 )
 from fileloft_fast.tus.plan import plan_append, plan_concatenation, plan_create
 from fileloft_fast.uploads.admitting import Admitting, Serve, owner_of
-from fileloft_fast.uploads.intake import check_held
+from fileloft_fast.uploads.intake import check_held, hashed
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from fileloft_fast.stores import Found
     from fileloft_fast.tus.plan import AppendPlan
     from fileloft_fast.uploads.locks import Hold
@@ -70,7 +72,11 @@ class Service(Admitting):
         return self._answers.created(head, info)
 
     def _draft(self, head: RequestHead, wanted: Create) -> UploadInfo:
-        """Return what is to be made."""
+        """Return what is to be made.
+
+        Another protocol hooks in where ``wanted.resumption`` is set, and nowhere else: to every
+        request of tus, a call less is a percent.
+        """
         now = time.time()
         return UploadInfo(
             id=self._new_id(head),
@@ -83,6 +89,7 @@ class Service(Admitting):
             modified_at=now,
             expires_at=self._expiry.after(now),
             owner=owner_of(head),
+            hashes=self._hashes,
         )
 
     async def _make_counted(
@@ -100,14 +107,32 @@ class Service(Admitting):
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
     ) -> UploadInfo:
         if not wanted.has_body:
-            return await self._made(head, self._holding(info, wanted, b""), b"", wanted, body)
-        planned = self._plan_create(head, wanted)
+            if info.hashes:
+                info = hashed(info, b"")
+            await self._store.create(info, b"")
+            return info
+        planned = plan_create(wanted, self._rules_for(head))
         if body.at_hand and wanted.coding is IDENTITY:
             room = await self._room(head, info, planned, wanted)
             data = self._intake.verified(wanted, body, room)
-            return await self._made(head, self._holding(info, wanted, data), data, wanted, body)
+            info = replace(info, offset=Offset(len(data)))
+            if info.hashes:
+                info = hashed(info, data)
+            await self._store.create(info, data)
+            return info
+        return await self._make_held(head, info, wanted, planned, body)
+
+    async def _make_held(
+        self,
+        head: RequestHead,
+        info: UploadInfo,
+        wanted: Create,
+        planned: AppendPlan,
+        body: Body,
+    ) -> UploadInfo:
+        """Make *info*, and hold it until its body has come."""
         async with self._locks.hold(info.id, body) as hold:
-            await self._made(head, info, b"", wanted, body)
+            await self._begin(head, info, wanted, body)
             try:
                 found = await self._store.load(info.id)
                 room = await self._room(head, info, planned, wanted)
@@ -121,29 +146,21 @@ class Service(Admitting):
                 raise
             return self._expiry.renewed(received)
 
-    async def _made(
+    # What another protocol does otherwise; see ``uploads.resuming``.
+
+    async def _begin(
         self,
         head: RequestHead,  # noqa: ARG002 - for who tells of it while the body comes
         info: UploadInfo,
-        data: bytes,
         wanted: Create,  # noqa: ARG002
         body: Body,  # noqa: ARG002
-    ) -> UploadInfo:
-        """Make *info*, which holds *data*."""
-        await self._store.create(info, data)
-        return info
-
-    # What another protocol does otherwise; see ``uploads.resuming``.
-
-    def _plan_create(self, head: RequestHead, wanted: Create) -> AppendPlan:
-        return plan_create(wanted, self._rules_for(head))
+    ) -> None:
+        """Make *info*, whose body is still to come."""
+        await self._store.create(info, b"")
 
     async def _plan_append(self, head: RequestHead, info: UploadInfo, wanted: Append) -> AppendPlan:
+        """Return what an append may do where not tus alone has a say in it."""
         return plan_append(info, wanted, self._rules_for(head))
-
-    def _holding(self, info: UploadInfo, wanted: Create, data: bytes) -> UploadInfo:  # noqa: ARG002
-        """Return *info* as it is with a body that was all at hand."""
-        return replace(info, offset=Offset(len(data))) if data else info
 
     def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:  # noqa: ARG002
         """Return the errors after which what a creation has made stays."""
@@ -154,7 +171,10 @@ class Service(Admitting):
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         async with self._locks.hold(wanted.id, body) as hold:
             found = await self._load(head, wanted.id)
-            planned = await self._plan_append(head, found.info, wanted)
+            if wanted.resumption is None and not found.info.expected:
+                planned = plan_append(found.info, wanted, self._rules_for(head))
+            else:
+                planned = await self._plan_append(head, found.info, wanted)
             info = await self._add(head, found, wanted, planned, body, hold)
             return self._answer_append(head, found.info, self._expiry.renewed(info))
 
@@ -187,7 +207,7 @@ class Service(Admitting):
         check_held(hold)
         return info
 
-    async def _bring(  # noqa: PLR0913, PLR0917
+    def _bring(  # noqa: PLR0913, PLR0917
         self,
         head: RequestHead,  # noqa: ARG002 - for who tells of the progress
         found: Found,
@@ -195,8 +215,8 @@ class Service(Admitting):
         body: Body,
         room: int | None,
         hold: Hold,
-    ) -> UploadInfo:
-        return await self._intake.bring(found, wanted, body, room, hold)
+    ) -> Coroutine[Any, Any, UploadInfo]:
+        return self._intake.bring(found, wanted, body, room, hold)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
         await self._check_space(head)
