@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fileloft_fast.uploads.locks import Hold
 
 _TRAILER: Final = "upload-checksum"
-_MISMATCH: Final = "the body does not match Upload-Checksum"
+_MISMATCH: Final = "the body does not match its checksum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
