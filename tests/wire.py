@@ -178,10 +178,10 @@ class Wire:
             body = b"" if head or answer.status in {204, 304} else self._read_body(answer)
             return Answer(answer.status, answer.reason, answer.fields, body, tuple(before))
 
-    def read_interim(self, status: int) -> Answer:
-        """Read one interim answer, which must be of *status*."""
+    def read_interim(self, *statuses: int) -> Answer:
+        """Read one interim answer, which must be of one of *statuses*."""
         answer = self._read_head()
-        assert answer.status == status, answer
+        assert answer.status in statuses, answer
         return answer
 
     def maybe_interim(self) -> Answer | None:
