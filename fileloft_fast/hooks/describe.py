@@ -104,4 +104,5 @@ def _upload(info: UploadInfo) -> HookUpload:
         is_final=info.concat is Concat.FINAL,
         partial_uploads=list(info.partials) or None,
         owner=info.owner or UNSET,
+        digests={each.algorithm: each.digest.hex() for each in info.digests} or UNSET,
     )

@@ -20,7 +20,8 @@ MAX_REPLY_BYTES: Final = 64 * 1024
 class HookUpload(Struct, kw_only=True):
     """The upload that an event is about; ``id`` is "" before there is one.
 
-    ``owner`` is ours: the subject whose it is, left out where nobody has to say who they are.
+    ``owner`` is ours: the subject whose it is, left out where nobody has to say who they are. So is
+    ``digests``: what a complete upload hashes to, in hex, left out where it was not hashed.
     """
 
     id: str = field(name="ID", default="")
@@ -33,6 +34,7 @@ class HookUpload(Struct, kw_only=True):
     partial_uploads: list[str] | None = field(name="PartialUploads", default=None)
     storage: dict[str, str] | None = field(name="Storage", default=None)
     owner: str | UnsetType = field(name="Owner", default=UNSET)
+    digests: dict[str, str] | UnsetType = field(name="Digests", default=UNSET)
 
 
 class HookHttpRequest(Struct, kw_only=True):

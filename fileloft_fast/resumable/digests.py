@@ -5,22 +5,20 @@ makes no sense. But a digest of a known one that cannot be one is an error: who 
 bytes checked, and must not believe that they were (RFC 9651 section 4.2 allows either).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
-
-import http_sf
 
 from fileloft_fast.errors import InvalidHeaderError
 from fileloft_fast.model import Checksum
 from fileloft_fast.resumable.headers import maybe_dictionary
+from fileloft_fast.tus.digests import NAMES
 
-ALGORITHMS: Final[Mapping[str, str]] = {"sha-256": "sha256", "sha-512": "sha512"}
-"""The algorithms of RFC 9530 that are neither deprecated nor broken, with the engine's names."""
+ALGORITHMS: Final[Mapping[str, str]] = {theirs: ours for ours, theirs in NAMES.items()}
+"""The engine's names of the algorithms, by those of RFC 9530."""
 
 SIZES: Final[Mapping[str, int]] = {"sha256": 32, "sha512": 64}
 """The size of each digest in bytes, by the engine's names."""
 
-_NAMES: Final = {ours: theirs for theirs, ours in ALGORITHMS.items()}
 _MOST_WANTED: Final = 10
 
 
@@ -59,8 +57,3 @@ def parse_wish(value: str | None) -> tuple[str, ...]:
             wishes.append((-weight, ours))
     wishes.sort(key=lambda wish: wish[0])  # stable: of the same weight, as they stand above
     return tuple(ours for _, ours in wishes)
-
-
-def render_digests(digests: Iterable[Checksum]) -> str:
-    """Return the value of ``Repr-Digest`` or ``Content-Digest``; at least one digest is needed."""
-    return http_sf.ser({_NAMES[each.algorithm]: each.digest for each in digests})

@@ -30,11 +30,11 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.errors.base import code_of
 from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
-from fileloft_fast.resumable.digests import render_digests
 from fileloft_fast.resumable.headers import LARGEST, PARTIAL, render_ends, render_version
 from fileloft_fast.resumable.plan import BODILESS
 from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Problem, Version
+from fileloft_fast.tus.digests import digest_fields
 from fileloft_fast.tus.location import render_location
 from fileloft_fast.tus.plan import expiry
 from fileloft_fast.tus.responses import ALLOW_METHODS, Answers, Fields, message_of
@@ -126,7 +126,7 @@ class ResumableAnswers(Answers):
         """Answer a creation, with its body's bytes counted."""
         location = ("Location", render_location(head, info.id, self._rules))
         own, common = self._state(head, info)
-        return Response(201, (location, *own, *_digests(info)), common=common)
+        return Response(201, (location, *own, *digest_fields(info)), common=common)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""
@@ -140,7 +140,7 @@ class ResumableAnswers(Answers):
         own, common = self._state(head, info)
         if info.length is not None:
             own = (*own, ("Upload-Length", str(info.length)))
-        return Response(204, own, common=common)
+        return Response(204, (*own, *digest_fields(info)), common=common)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
         """Answer with what went wrong, as a problem (RFC 9457)."""
@@ -236,10 +236,6 @@ def _sizes(rules: ResumableRules) -> list[str]:
     )
     # No Integer of RFC 9651 is larger, and no upload of this protocol.
     return [f"{key}={min(value, LARGEST)}" for key, value in values if value]
-
-
-def _digests(info: UploadInfo) -> Fields:
-    return (("Repr-Digest", render_digests(info.digests)),) if info.digests else ()
 
 
 def _is_a_hooks(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fileloft_fast.errors import RangeNotSatisfiableError
 from fileloft_fast.model import Metadata, RequestHead, UploadInfo
+from fileloft_fast.tus.digests import digest_fields
 from fileloft_fast.tus.headers import maybe_date, render_date
 from fileloft_fast.tus.plan import check_download
 
@@ -78,7 +79,7 @@ def select(head: RequestHead, info: UploadInfo) -> Selection:
         size=info.offset,
         etag=render_etag(info),
         modified_at=int(info.modified_at),
-        described=describe(info.metadata),
+        described=(*describe(info.metadata), *digest_fields(info)),
     )
 
 

@@ -46,6 +46,7 @@ from fileloft_fast.model import (
     Response,
     UploadInfo,
 )
+from fileloft_fast.tus.digests import digest_fields
 from fileloft_fast.tus.download import Selection
 from fileloft_fast.tus.headers import OFFSET_STREAM, render_date
 from fileloft_fast.tus.location import render_location
@@ -170,6 +171,8 @@ class Answers:
             fields.append(("Upload-Metadata", info.metadata.raw))
         if info.concat_raw:
             fields.append(("Upload-Concat", info.concat_raw))
+        if info.digests:
+            fields += digest_fields(info)
         return Response(200, tuple(fields), common=self.fields(head))
 
     def terminated(self, head: RequestHead) -> Response:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fileloft_fast.config import HookEvent
-from fileloft_fast.hooks.describe import canonical, describe_request, idempotency_key, redact
-from fileloft_fast.model import Offset, RequestHead, UploadId, UploadInfo
+from fileloft_fast.hooks.describe import (
+    canonical,
+    describe,
+    describe_request,
+    idempotency_key,
+    redact,
+)
+from fileloft_fast.hooks.wire import parse_request, render_request
+from fileloft_fast.model import Checksum, Offset, RequestHead, UploadId, UploadInfo
 from fileloft_fast.stores.fs.info_file import parse_info, render_info
 
 
@@ -48,6 +56,18 @@ def test_an_overridden_method_is_the_one_that_counts() -> None:
     head = RequestHead("POST", "/files/a", {"x-http-method-override": "PATCH"})
     assert describe_request(head).method == "PATCH"
     assert describe_request(RequestHead("HEAD", "/files/a", {})).method == "HEAD"
+
+
+def test_what_the_whole_hashes_to_is_told_where_that_is_known() -> None:
+    info = UploadInfo(id=UploadId("u"), offset=Offset(3), length=3)
+    hashed = replace(info, digests=(Checksum("sha256", bytes(range(32))),))
+    text = render_request(describe(HookEvent.POST_FINISH, None, hashed, lambda _: {}))
+    told = f'"Digests":{{"sha256":"{bytes(range(32)).hex()}"}}'
+    assert told.encode() in text
+    assert render_request(parse_request(text)) == text
+    assert b"Digests" not in render_request(
+        describe(HookEvent.POST_FINISH, None, info, lambda _: {})
+    )
 
 
 @given(st.floats(0, 4e9))

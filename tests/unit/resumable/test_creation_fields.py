@@ -109,7 +109,9 @@ def test_the_digest_of_the_whole_is_told(version: Version) -> None:
     digest = Checksum("sha256", bytes(32))
     info = replace(upload(3, 3, awaits_end=False), digests=(digest,))
     final = answers(version).created(creation(version, size=3), info)
-    assert fields_of(final)["repr-digest"] == f"sha-256=:{'A' * 43}=:"
+    looked = answers(version).inspected(head(version, "HEAD", UPLOAD), info)
+    for answer in (final, looked):
+        assert fields_of(answer)["repr-digest"] == f"sha-256=:{'A' * 43}=:"
 
 
 @every_version

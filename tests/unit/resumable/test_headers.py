@@ -16,7 +16,6 @@ from fileloft_fast.resumable.digests import (
     SIZES,
     parse_digests,
     parse_wish,
-    render_digests,
 )
 from fileloft_fast.resumable.headers import (
     LARGEST,
@@ -32,6 +31,7 @@ from fileloft_fast.resumable.headers import (
 from fileloft_fast.resumable.metadata import maybe_filename, representation_metadata
 from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import VERSIONS, version_table
+from fileloft_fast.tus.digests import render_digests
 from fileloft_fast.tus.headers import parse_metadata
 from fileloft_fast.tus.rules import TusRules
 from tests.unit.resumable.heads import EVERY
