@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.dock import Dock
     from fileloft_fast.flush.download import Downloads
     from fileloft_fast.flush.mode import Mode
-    from fileloft_fast.stores.fs.store import FsFound
+    from fileloft_fast.stores.fs.found import FsFound
     from fileloft_fast.stores.remote.objects import Attributes, Condition, ObjectHead
 
 _READ_BYTES: Final = 1024 * 1024

@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from fileloft_fast.flush.record import Record
     from fileloft_fast.model import UploadInfo
-    from fileloft_fast.stores.fs.store import FsFound
+    from fileloft_fast.stores.fs.found import FsFound
 
 
 class SpoolFound(Struct, frozen=True):

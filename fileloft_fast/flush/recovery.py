@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.removal import Removal
     from fileloft_fast.flush.shipment import Shipment
     from fileloft_fast.flush.spool import Spool
-    from fileloft_fast.stores.fs.store import FsFound
+    from fileloft_fast.stores.fs.found import FsFound
 
 log = logging.getLogger(__name__)
 

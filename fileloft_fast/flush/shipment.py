@@ -267,8 +267,7 @@ class Shipment:
     @property
     def spooled(self) -> int:
         """Bytes of the upload that are on this disk."""
-        holes = self.punched_to if self.compressor is None else self.raw_punched_to
-        return max(0, int(self.info.offset) - holes)
+        return max(0, int(self.info.offset) - self.hole_end)
 
     @property
     def copies(self) -> int:
@@ -286,7 +285,12 @@ class Shipment:
     @property
     def has_holes(self) -> bool:
         """Whether some of the upload's bytes are not in its file any more."""
-        return bool(self.punched_to if self.compressor is None else self.raw_punched_to)
+        return bool(self.hole_end)
+
+    @property
+    def hole_end(self) -> int:
+        """Where the upload's bytes begin that are in its file."""
+        return self.punched_to if self.compressor is None else self.raw_punched_to
 
     @property
     def idle(self) -> bool:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fileloft_fast.model import Offset
-from fileloft_fast.stores.fs.store import FsFound, FsStore
+from fileloft_fast.stores.fs.store import FsStore
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.flusher import Flusher
+    from fileloft_fast.model import UploadId
+    from fileloft_fast.stores.fs.found import FsFound
 
 
 class Spool(FsStore):
@@ -20,6 +22,11 @@ class Spool(FsStore):
     """
 
     flusher: Flusher | None = None
+
+    def first_byte(self, upload: UploadId) -> int:
+        """Return where the holes end; see ``FsStore``."""
+        shipment = None if self.flusher is None else self.flusher.shipments.get(upload)
+        return 0 if shipment is None else shipment.hole_end
 
     async def truncate(self, found: FsFound) -> None:
         """Take back bytes after ``found.info.offset``, but for those that have left."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from fileloft_fast.dataplane import SYNC_NONE
-from fileloft_fast.errors import RemoteUnavailableError
+from fileloft_fast.errors import RemoteUnavailableError, StoreError
 from fileloft_fast.flush.appender import FullAppender, SpooledAppender
 from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.dock import Dock
     from fileloft_fast.flush.mode import Mode
     from fileloft_fast.flush.shipment import Shipment
-    from fileloft_fast.model import ByteStream, FileSlice, UploadId, UploadInfo
+    from fileloft_fast.model import ByteStream, Checksum, FileSlice, UploadId, UploadInfo
 
 _LOAD_AGAIN_S: Final = (0.1, 0.3)
 """Every request begins with a look: a store that is busy for a moment must not turn it away."""
@@ -130,6 +130,14 @@ class SpooledStore:
         return SpooledAppender(
             self._dock, self._mode, shipment, opened.info, inner, checked=checked
         )
+
+    async def digests(self, found: Found) -> tuple[Checksum, ...]:
+        """See ``Store``."""
+        if isinstance(found, SpoolFound) and not found.info.digests:
+            return await self._spool.digests(found.local)
+        if len(found.info.digests) < len(found.info.hashes):
+            raise StoreError("the hash of bytes that are here no more is lost")
+        return found.info.digests
 
     async def concatenate(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
         """See ``Store``. TooLargeError."""

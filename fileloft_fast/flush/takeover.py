@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fileloft_fast.flush.record import Tail
     from fileloft_fast.model import UploadInfo
     from fileloft_fast.stores import FsStore
-    from fileloft_fast.stores.fs.store import FsFound
+    from fileloft_fast.stores.fs.found import FsFound
 
 
 def in_step(version: Version, tag: str, local: FsFound) -> bool:

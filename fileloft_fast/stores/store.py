@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from asyncio import Future
 
-    from fileloft_fast.model import ByteStream, FileSlice, UploadId, UploadInfo
+    from fileloft_fast.model import ByteStream, Checksum, FileSlice, UploadId, UploadInfo
 
 
 class Look(NamedTuple):
@@ -132,6 +132,13 @@ class Store(Protocol[F]):
         The bytes of a *checked* appender stay invisible until ``commit``, also after a crash.
         """
 
+    async def digests(self, found: F) -> tuple[Checksum, ...]:
+        """Return what all the bytes that the upload holds hash to, in ``found.info.hashes``.
+
+        Complete or not: as they are now. Hashes what a crash has left unhashed. Raises StoreError
+        where that cannot be told any more.
+        """
+
     async def concatenate(self, info: UploadInfo, parts: Sequence[F]) -> UploadInfo:
         """Make the final upload *info* out of *parts*, in order."""
 
@@ -140,6 +147,8 @@ class Store(Protocol[F]):
 
     async def confirm(self, found: F) -> None:
         """Return when what *found* says may be told: a finished upload is where it is to be kept.
+
+        What it hashes to is known then, as ``load`` tells it, where that can be told at all.
 
         Raises NotStoredError or StoreError where that does not come to pass in time.
         """

@@ -12,19 +12,25 @@ from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest, Tra
 from fileloft_fast.errors import StoreError
 from fileloft_fast.model import Offset, UploadInfo
 from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
+from fileloft_fast.stores.fs.hashing import keep_running
 from fileloft_fast.stores.fs.info_file import NO_MARK
 
 if TYPE_CHECKING:
-    from fileloft_fast.stores.fs.store import FsFound, FsStore
+    from fileloft_fast.stores.fs.found import FsFound
+    from fileloft_fast.stores.fs.store import FsStore
+    from fileloft_fast.stores.running import Running
     from fileloft_fast.stores.store import Reception
 
 
 class FsAppender:
     """The data file, open from the upload's offset on; see ``stores.Appender``."""
 
-    __slots__ = ("_checked", "_descriptor", "_digest", "_found", "_store", "received")
+    __slots__ = (
+        "_checked", "_descriptor", "_digest", "_feed", "_found", "_store", "_transfer", "received",
+        "running",
+    )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the store puts together
         self,
         store: FsStore,
         found: FsFound,
@@ -32,19 +38,26 @@ class FsAppender:
         *,
         checked: bool,
         algorithm: str | None,
+        running: Running | None = None,
     ) -> None:
         self.received = 0
+        self.running = running
+        """What all the bytes of the upload hash to, where that is wanted and known."""
         self._store = store
         self._found = found
         self._descriptor = descriptor
         self._checked = checked
-        self._digest = None if algorithm is None else Digest(algorithm)
+        self._digest = self._feed = None if algorithm is None else Digest(algorithm)
+        self._transfer: Transfer | None = None
+        if running is not None:
+            self.running = running if self._digest is None else running.fed_with(self._digest)
+            self._feed = self.running.feed
 
     async def write(self, data: bytes) -> None:
         """Append *data*; see ``Appender``."""
         at = self._found.info.offset + self.received
         try:
-            await self._store.engine.write(self._descriptor, data, at, self._digest)
+            await self._store.engine.write(self._descriptor, data, at, self._feed)
         except OSError as error:
             raise store_error(error) from error
         self.received += len(data)
@@ -56,18 +69,19 @@ class FsAppender:
         self, socket: int, length: int, prefix: bytes, *, idle_ms: int, min_rate: int
     ) -> Transfer:
         """Start a transfer of the engine; see ``Appender``."""
-        return self._store.engine.receive(
+        self._transfer = self._store.engine.receive(
             socket,
             self._descriptor,
             self._found.info.offset + self.received,
             length,
             prefix=prefix,
-            digest=self._digest,
+            digest=self._feed,
             idle_ms=idle_ms,
             min_rate=min_rate,
             # Early writeback makes the sync at the end short; without a sync it is only work.
             writeback=self._store.sync is not SyncMode.NONE,
         )
+        return self._transfer
 
     async def settle(self, transfer: Reception) -> None:
         """Wait for *transfer* and count its bytes; see ``Appender``."""
@@ -120,7 +134,8 @@ class FsAppender:
         except OSError as error:
             raise store_error(error) from error
         if size < self.received:
-            self._digest = None  # it has seen more: ``checksum`` reads what is left
+            # They have seen more: what is left is read again.
+            self._digest = self._feed = self.running = None
         self.received = size
 
     async def commit(self) -> UploadInfo:
@@ -133,7 +148,7 @@ class FsAppender:
             await store.mark(found, NO_MARK, sync)
         else:
             await self._sync_and_close(sync)
-        return info
+        return await self._hashed(info)
 
     async def keep(self) -> None:
         """Close; see ``Appender``. Bytes that are to be verified never count unverified."""
@@ -144,6 +159,7 @@ class FsAppender:
         # Whoever asks is told of a complete upload that it is there, acknowledged or not.
         synced = info.complete and self._store.sync is not SyncMode.NONE
         await self._sync_and_close(SYNC_NAME if synced else SYNC_NONE)
+        await self._hashed(info)
 
     async def discard(self) -> None:
         """Cut the file back to where it was; see ``Appender``."""
@@ -154,6 +170,14 @@ class FsAppender:
         """Return the upload with what was appended."""
         info = self._found.info
         return replace(info, offset=Offset(info.offset + self.received))
+
+    async def _hashed(self, info: UploadInfo) -> UploadInfo:
+        """Keep what the upload hashes to; return it with its digests where it is complete."""
+        if self._found.slot is None:
+            return info
+        if self._transfer is not None and not self._transfer.done.done():
+            self.running = None  # the engine goes on with it: whoever waited for it does no more
+        return await keep_running(self._store, replace(self._found, info=info), self.running)
 
     async def _sync_and_close(self, sync: int) -> None:
         """Close; a file that cannot be synced is cut back, since its pages may be lost already."""

@@ -10,17 +10,27 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
 from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
-from fileloft_fast.model import FileSlice, Offset, UploadId, UploadInfo
+from fileloft_fast.model import Checksum, FileSlice, Offset, UploadId, UploadInfo
 from fileloft_fast.observe.board import Board
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.fs.found import FsFound
+from fileloft_fast.stores.fs.hashing import (
+    is_to_be_hashed,
+    joined,
+    keep_running,
+    kept_digests,
+    maybe_digests,
+    maybe_resume,
+    render_begun,
+)
 from fileloft_fast.stores.fs.info_file import (
+    NO_HASHES,
     NO_MARK,
     mark_place,
     parse_info,
@@ -35,14 +45,6 @@ if TYPE_CHECKING:
     from fileloft_fast.stores.store import Look
 
 _REST_S: Final = 0.01  # after each slice of a long look: requests come first
-
-
-class FsFound(Struct, frozen=True):
-    """An upload on disk: its info, and what recovery may have to do."""
-
-    info: UploadInfo
-    mark_at: int | None
-    marked: bool
 
 
 class FsStore:
@@ -114,7 +116,7 @@ class FsStore:
                 name,
                 body,
                 name + b".info",
-                render_info(info),
+                render_begun(info, body) if info.hashes else render_info(info),
                 sync,
                 self._file_mode,
             )
@@ -151,7 +153,9 @@ class FsStore:
         info = replace(
             record.info, offset=Offset(offset), modified_at=modified_at, expires_at=expires_at
         )
-        return FsFound(info, record.mark_at, marked)
+        if record.slot is not None:
+            info = replace(info, digests=kept_digests(info, record.slot))
+        return FsFound(info, record.mark_at, marked, record.slot)
 
     async def declare(
         self, found: FsFound, length: int | None, *, awaits_end: bool = False
@@ -159,6 +163,11 @@ class FsStore:
         """Replace ``.info`` atomically; see ``Store``."""
         found = await self._recovered(found)
         info = replace(found.info, length=length, awaits_end=awaits_end)
+        if found.slot is not None:
+            # Whose slot may have been written since then.
+            found = replace(found, slot=(await self.load(info.id)).slot)
+            if info.complete:
+                info = replace(info, digests=await maybe_digests(self, found))
         return await self._replace_info(found, info)
 
     async def append(self, found: FsFound, body: bytes) -> UploadInfo:
@@ -167,7 +176,7 @@ class FsStore:
         info = replace(found.info, offset=Offset(found.info.offset + len(body)))
         if not body and not info.complete:
             return found.info
-        if self.promised(info) != SYNC_NONE:
+        if self.promised(info) != SYNC_NONE or is_to_be_hashed(found):
             appender = await self.open(found)  # which knows what a sync that fails means
             try:
                 await appender.write(body)
@@ -198,7 +207,16 @@ class FsStore:
             )
         except OSError as error:
             raise store_error(error) from error
-        return FsAppender(self, found, descriptor, checked=checked, algorithm=algorithm)
+        running = None
+        if is_to_be_hashed(found):
+            try:
+                running = await maybe_resume(self, found, descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return FsAppender(
+            self, found, descriptor, checked=checked, algorithm=algorithm, running=running
+        )
 
     async def concatenate(self, info: UploadInfo, parts: Sequence[FsFound]) -> UploadInfo:
         """Put the data together, then write ``.info``, which makes it an upload; see ``Store``."""
@@ -209,6 +227,8 @@ class FsStore:
                 self.directory, name, sources, self._finished_sync, self._file_mode
             )
             try:
+                if info.hashes:
+                    info = await joined(self, info)
                 await self.engine.replace(
                     self.directory,
                     name + b".info",
@@ -236,8 +256,21 @@ class FsStore:
             raise store_error(error) from error
         return removed > 0
 
+    async def digests(self, found: FsFound) -> tuple[Checksum, ...]:
+        """Go on from the slot; see ``Store``."""
+        found = await self.load(found.info.id)
+        digests = await maybe_digests(self, found)
+        if len(digests) < len(found.info.hashes):
+            raise StoreError("the hash of bytes that are here no more is lost")
+        return digests
+
     async def confirm(self, found: FsFound) -> None:
-        """Return at once: a file in the directory is where it is to be kept; see ``Store``."""
+        """A file in the directory is where it is to be kept; see ``Store``.
+
+        Hash what a crash has left unhashed.
+        """
+        if found.info.complete and is_to_be_hashed(found):
+            await keep_running(self, found, None)
 
     async def read(self, found: FsFound, start: int, length: int) -> FileSlice:
         """Open the data for sending; see ``Store``. UploadNotFoundError where it is too short."""
@@ -315,6 +348,24 @@ class FsStore:
         except OSError as error:
             raise store_error(error) from error
 
+    async def keep_hashes(self, found: FsFound, value: bytes) -> None:
+        """Overwrite the slot in ``.info`` with *value*; nothing is synced."""
+        assert found.slot is not None
+        try:
+            await self.engine.append(
+                self.directory,
+                found.info.id.encode() + b".info",
+                found.slot.filled(value),
+                found.slot.at,
+                SYNC_NONE,
+            )
+        except OSError as error:
+            raise store_error(error) from error
+
+    def first_byte(self, upload: UploadId) -> int:  # noqa: ARG002 - which a spool looks at
+        """Return where the bytes of an upload begin that are here; before that are holes."""
+        return 0
+
     async def cut(self, found: FsFound) -> None:
         """Take back every byte after ``found.info.offset``, then the mark."""
         await self.truncate(found)
@@ -327,7 +378,7 @@ class FsStore:
 
     async def _replace_info(self, found: FsFound, info: UploadInfo) -> FsFound:
         """Write ``.info`` anew, atomically; a torn one would lose the upload, hence the sync."""
-        contents = render_info(info)
+        contents = render_info(info, NO_HASHES if found.slot is None else found.slot.value)
         name = info.id.encode() + b".info"
         try:
             await self.engine.replace(
@@ -335,7 +386,8 @@ class FsStore:
             )
         except OSError as error:
             raise store_error(error) from error
-        return replace(found, info=info, mark_at=mark_place(contents))
+        slot = parse_info(contents, info.id).slot if info.hashes else None
+        return replace(found, info=info, mark_at=mark_place(contents), slot=slot)
 
     async def _recovered(self, found: FsFound) -> FsFound:
         """Cut off what a crash left unverified. Only the holder of the lock comes here."""

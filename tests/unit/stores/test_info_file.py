@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fileloft_fast.errors import StoreError
-from fileloft_fast.model import Concat, Metadata, Offset, UploadId, UploadInfo
+from fileloft_fast.model import Checksum, Concat, Metadata, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.info_file import NO_MARK, parse_info, render_info, render_mark
+from fileloft_fast.stores.running import Running, parse_digests, render_digests
 from fileloft_fast.tus.headers import parse_metadata, render_metadata
 
 ID = UploadId("a" * 32)
@@ -97,3 +98,46 @@ def test_a_file_that_fileloft_wrote_is_understood() -> None:
 def test_any_other_file_is_a_store_error(contents: bytes) -> None:
     with pytest.raises(StoreError):
         parse_info(contents, ID)
+
+
+@pytest.mark.parametrize("hashes", [("sha256",), ("sha512",), ("sha256", "sha512")])
+@given(pairs, st.integers(0, 2**63 - 1), st.integers(0, 300))
+def test_the_slot_lies_with_the_mark_within_one_sector(
+    hashes: tuple[str, ...], kept: list[tuple[str, bytes]], mark: int, size: int
+) -> None:
+    metadata = parse_metadata(render_metadata(kept)) if kept else Metadata("", ())
+    expected = (Checksum(hashes[0], b"\7" * (64 if hashes[0] == "sha512" else 32)),)
+    info = info_of(metadata, hashes=hashes, expected=expected, owner="who")
+    running = Running.begun(hashes, b"x" * size)
+    contents = render_info(info, running.value())
+    record = parse_info(contents, ID)
+    assert record.info == info
+    assert record.slot is not None
+    assert record.mark_at is not None
+    at, end = record.slot.at, record.mark_at + len(NO_MARK)
+    assert at // 512 == (end - 1) // 512
+    assert record.slot.value.rstrip() == running.value()
+    read = json.loads(contents)["fast"]
+    assert (read["digests"]["at"], read["hashes"]) == (size, list(hashes))
+    digests = tuple(running.checksums())
+    in_hex = record.slot.filled(render_digests(digests))
+    changed = contents[:at] + in_hex + contents[at + len(in_hex) : record.mark_at]
+    changed += render_mark(mark) + contents[end:]
+    again = parse_info(changed, ID)
+    assert (again.info, again.unverified_from, again.mark_at) == (info, mark, record.mark_at)
+    assert again.slot is not None
+    assert parse_digests(again.slot.value, hashes) == digests
+    assert json.loads(changed)["fast"]["digests"] == {
+        each.algorithm: each.digest.hex() for each in digests
+    }
+
+
+def test_a_hash_that_this_version_does_not_know_is_left_away() -> None:
+    contents = render_info(info_of(Metadata("", ()), hashes=("sha256",)))
+    newer = contents.replace(b'["sha256"]', b'["sha256","blake4"]')
+    assert parse_info(newer, ID).info.hashes == ("sha256",)
+
+
+def test_a_file_that_begins_with_a_space_and_has_no_slot_is_read() -> None:
+    contents = json.dumps({"id": ID, "size": 9, "offset": 3, "metadata": {"digests": "x"}})
+    assert parse_info(f" {contents}".encode(), ID).info.length == 9
