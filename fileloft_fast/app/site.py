@@ -129,10 +129,11 @@ def tus_rules(settings: Settings) -> TusRules:
 
 def resumable_rules(settings: Settings, rules: TusRules) -> ResumableRules:
     """Return what the IETF's protocol needs besides *rules*, the paths and sizes of both."""
+    least = settings.resumable_min_size_bytes
     return ResumableRules(
         tus=rules,
         mode=Mode(settings.resumable.value),
-        min_size=settings.resumable_min_size_bytes,
+        min_size=min(least, rules.max_size or least),  # a storage may take little
         max_append_size=settings.resumable_max_append_bytes,
         min_append_size=settings.resumable_min_append_bytes,
         interim=Interim(settings.resumable_interim.value),

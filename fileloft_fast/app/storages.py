@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from fileloft_fast.app.sharing import DirectoryTakenError, host_locks, own
-from fileloft_fast.config import StorageBackend, read_storages, taken_names
+from fileloft_fast.app.site import resumable_rules
+from fileloft_fast.config import StorageBackend, SyncMode, read_storages, taken_names
 from fileloft_fast.dataplane import ALGORITHMS, digest_size
 from fileloft_fast.errors import ConfigError
 from fileloft_fast.flush.rate import Rate
-from fileloft_fast.storages.api import ROOM, Api, Limits
+from fileloft_fast.resumable.speaking import SpeakingAnswers
+from fileloft_fast.storages.api import ROOM, UPLOADS, Api, Limits
 from fileloft_fast.storages.belonging import claim
 from fileloft_fast.storages.bucket_shelf import BucketShelf
 from fileloft_fast.storages.catalogue import Catalogue
@@ -25,7 +28,7 @@ from fileloft_fast.storages.courier import Pacing
 from fileloft_fast.storages.fs_shelf import FsShelf
 from fileloft_fast.storages.janitor import Janitor
 from fileloft_fast.storages.named import NamedStorage, Storages
-from fileloft_fast.storages.public import PublicObjects
+from fileloft_fast.storages.public import PublicObjects, claim_object
 from fileloft_fast.storages.reception import Reception
 from fileloft_fast.storages.ticket_uploads import CAPABILITIES, TicketUploads
 from fileloft_fast.stores import FsStore
@@ -214,12 +217,15 @@ def storage_rooms(
     *others* answers what is for nobody else.
     """
     answers = Answers(rules)
+    # No object's URL is below that of uploads.
+    aside = replace(rules, base_path=UPLOADS)
+    speaking = SpeakingAnswers(resumable_rules(settings, aside), time.time, claim=claim_object)
     uploads = {
         name: _ticket_uploads(settings, storage, rules)
         for name, storage in named.storages.by_name.items()
     }
     keys = settings.storage_keys
-    public: Answerer = PublicObjects(named.storages, keys, uploads, answers)
+    public: Answerer = PublicObjects(named.storages, keys, uploads, speaking)
     limits = Limits(settings.ticket_ttl_s, settings.ticket_max_size_bytes)
     api = Api(named.storages, keys, uploads, answers, rules, limits)
     rooms: dict[str, Answerer] = {}
@@ -242,7 +248,7 @@ def _hosts(settings: Settings, named: NamedStorages) -> list[str]:
 def _ticket_uploads(settings: Settings, storage: NamedStorage, rules: TusRules) -> TicketUploads:
     own_rules = replace(
         rules,
-        base_path=f"/v1/uploads/{storage.name}/",
+        base_path=f"{UPLOADS}{storage.name}/",
         capabilities=rules.capabilities & CAPABILITIES,
         max_size=storage.largest(),
     )
@@ -256,4 +262,9 @@ def _ticket_uploads(settings: Settings, storage: NamedStorage, rules: TusRules) 
         min_free_bytes=settings.min_free_bytes,
     )
     uploads.serve(storage)
+    ours = resumable_rules(settings, own_rules)
+    uploads.speak(
+        SpeakingAnswers(ours, time.time, target_status=204),  # as PUT with a ticket is answered
+        tells_progress=settings.sync is not SyncMode.CHUNK,
+    )
     return uploads

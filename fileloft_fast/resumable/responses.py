@@ -19,9 +19,14 @@ from fileloft_fast.errors import (
     ForbiddenError,
     InconsistentLengthError,
     InvalidMetadataError,
+    InvalidPathError,
+    NoSuchStorageError,
+    ObjectExistsError,
     OffsetConflictError,
     OverrunError,
+    PreconditionFailedError,
     RefusedByHookError,
+    TicketError,
     TooLargeError,
     TooSmallError,
     UnauthorizedError,
@@ -63,7 +68,12 @@ _BY_TARGET: Final = (
     DigestMismatchError,
     ForbiddenError,
     InvalidMetadataError,
+    InvalidPathError,
+    NoSuchStorageError,
+    ObjectExistsError,
+    PreconditionFailedError,
     RefusedByHookError,
+    TicketError,
     UnauthorizedError,
     UploadRejectedError,
 )
@@ -71,21 +81,29 @@ _REPLACED: Final = frozenset({"Content-Type", "Accept-Patch"})
 
 
 class ResumableAnswers(Answers):
-    """Makes the answers to requests of *version*; *clock* returns seconds since the epoch."""
+    """Makes the answers to requests of *version*; *clock* returns seconds since the epoch.
 
-    def __init__(self, rules: ResumableRules, version: Version, clock: Callable[[], float]) -> None:
+    *target_status* is what a target answers that has the whole, by one request or by several.
+    """
+
+    def __init__(
+        self,
+        rules: ResumableRules,
+        version: Version,
+        clock: Callable[[], float],
+        *,
+        target_status: int = 201,
+    ) -> None:
         super().__init__(rules.tus, protocol=(), methods=METHODS)
         self._resumable = rules
         self._version = version
+        self._target_status = target_status
         self._clock = clock
         self._expire_finished = rules.tus.expire_finished
         self._collection = rules.tus.collection
         self._below = rules.tus.base_path
-        sizes = _sizes(rules)
-        # A field that would be empty says that there is no limit (I28).
-        limits: Fields = (("Upload-Limit", ", ".join(sizes) or "min-size=0"),)
-        self._limits = () if version.lifetime is None else limits
-        self._before_age = "".join(f"{size}, " for size in sizes)
+        self._sizes = _sizes(rules, rules.tus.max_size)
+        self._limits = () if version.lifetime is None else _limits(self._sizes)
         self._ends = (render_ends(version, complete=False), render_ends(version, complete=True))
         self._named = render_version(version)
         # What many answers have in common is rendered once.
@@ -99,7 +117,7 @@ class ResumableAnswers(Answers):
         if not self._resumable.may_announce(head):
             return None
         location = ("Location", render_location(head, info.id, self._rules))
-        limits = self.limits(info)
+        limits = self.limits(head, info)
         if limits is self._limits:
             return Response(RESUMPTION_SUPPORTED, (location,), common=self._naming)
         return Response(RESUMPTION_SUPPORTED, (location, *limits), common=self._named)
@@ -126,7 +144,8 @@ class ResumableAnswers(Answers):
         """Answer a creation, with its body's bytes counted."""
         location = ("Location", render_location(head, info.id, self._rules))
         own, common = self._state(head, info)
-        return Response(201, (location, *own, *digest_fields(info)), common=common)
+        status = self._target_status if info.complete else 201
+        return Response(status, (location, *own, *digest_fields(info)), common=common)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""
@@ -157,22 +176,32 @@ class ResumableAnswers(Answers):
 
     # -- parts of them --------------------------------------------------------------------------
 
-    def limits(self, info: UploadInfo | None = None) -> Fields:
-        """Return ``Upload-Limit``, never empty (I28), with the time *info* has left, if any is."""
+    def limits(self, head: RequestHead | None = None, info: UploadInfo | None = None) -> Fields:
+        """Return ``Upload-Limit``, never empty (I28), as what *head* is permitted allows.
+
+        With the time that *info* has left, if any is.
+        """
         lifetime = self._version.lifetime
-        if info is None or lifetime is None:
+        if lifetime is None:
             return self._limits
-        at = expiry(info, finished_too=self._expire_finished)
+        sizes = self._sizes_for(head)
+        at = None if info is None else expiry(info, finished_too=self._expire_finished)
         if at is None:
-            return self._limits
+            return self._limits if sizes is self._sizes else _limits(sizes)
         left = max(0, int(at - self._clock()))
-        return (("Upload-Limit", f"{self._before_age}{lifetime}={left}"),)
+        return _limits([*sizes, f"{lifetime}={left}"])
+
+    def _sizes_for(self, head: RequestHead | None) -> list[str]:
+        if head is None or head.permit is None or not head.permit.max_size:
+            return self._sizes
+        largest, bound = head.permit.max_size, self._resumable.tus.max_size
+        return self._sizes if 0 < bound <= largest else _sizes(self._resumable, largest)
 
     def _state(self, head: RequestHead, info: UploadInfo) -> tuple[Fields, Fields]:
         """Return what an answer says of *info*: fields of its own, and those that many share."""
         # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
         offset = ("Upload-Offset", str(info.offset))
-        limits, complete = self.limits(info), info.complete
+        limits, complete = self.limits(head, info), info.complete
         if limits is self._limits and not self._by_origin:
             return (offset,), self._shared[complete]
         return (offset, self._ends[complete], *limits), self.fields(head)
@@ -203,7 +232,7 @@ class ResumableAnswers(Answers):
         if isinstance(error, ContentTypeError):
             fields.append(("Accept-Patch", PARTIAL))
         if isinstance(error, TooLargeError | TooSmallError):
-            fields += self.limits()
+            fields += self.limits(head)
         if head.method in BODILESS:  # whose answers the field would say nothing about
             return tuple(fields)
         refused = isinstance(error, _BY_TARGET) and self._is_creation(head)
@@ -219,18 +248,25 @@ class ResumableAnswers(Answers):
 
 
 def answers_by_version(
-    rules: ResumableRules, clock: Callable[[], float]
+    rules: ResumableRules, clock: Callable[[], float], *, target_status: int = 201
 ) -> Mapping[int, ResumableAnswers]:
     """Return the answers of every version, by its number."""
-    versions = (*VERSIONS.values(), FINAL)
-    return {each.number: ResumableAnswers(rules, each, clock) for each in versions}
+    return {
+        each.number: ResumableAnswers(rules, each, clock, target_status=target_status)
+        for each in (*VERSIONS.values(), FINAL)
+    }
 
 
-def _sizes(rules: ResumableRules) -> list[str]:
-    """Return the members of ``Upload-Limit`` that are the same for every upload."""
+def _limits(members: list[str]) -> Fields:
+    # A field that would be empty says that there is no limit (I28).
+    return (("Upload-Limit", ", ".join(members) or "min-size=0"),)
+
+
+def _sizes(rules: ResumableRules, largest: int) -> list[str]:
+    """Return the members of ``Upload-Limit`` that hold as long as *largest* does, 0 for none."""
     values = (
-        ("max-size", rules.tus.max_size),
-        ("min-size", rules.min_size),
+        ("max-size", largest),
+        ("min-size", min(rules.min_size, largest) if largest else rules.min_size),
         ("max-append-size", rules.max_append_size),
         ("min-append-size", rules.min_append_size),
     )

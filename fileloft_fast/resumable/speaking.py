@@ -8,18 +8,31 @@ from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.resumable.plan import claim
 from fileloft_fast.resumable.responses import METHODS, ResumableAnswers, answers_by_version
 from fileloft_fast.resumable.rules import Mode, ResumableRules
-from fileloft_fast.resumable.versions import FINAL
+from fileloft_fast.resumable.versions import FINAL, Version
 from fileloft_fast.tus.responses import ALLOW_METHODS, Answers
+
+Claim = Callable[[RequestHead, ResumableRules], Version | None]
 
 
 class SpeakingAnswers(Answers):
-    """Tus's answers, and those of every version of this protocol, by what *head* speaks."""
+    """Tus's answers, and those of every version of this protocol, by what *head* speaks.
 
-    def __init__(self, rules: ResumableRules, clock: Callable[[], float]) -> None:
+    *claim* says which version that is; *target_status* is what a target answers that has the whole.
+    """
+
+    def __init__(
+        self,
+        rules: ResumableRules,
+        clock: Callable[[], float],
+        *,
+        target_status: int = 201,
+        claim: Claim = claim,
+    ) -> None:
         methods = ALLOW_METHODS if rules.mode is Mode.OFF else METHODS
         super().__init__(rules.tus, methods=methods)
         self.resumable = rules
-        self._by_version = answers_by_version(rules, clock)
+        self._claim = claim
+        self._by_version = answers_by_version(rules, clock, target_status=target_status)
         self._asked: RequestHead | None = None
         self._spoken: ResumableAnswers | None = None
 
@@ -81,7 +94,7 @@ class SpeakingAnswers(Answers):
             return None
         if head is self._asked:
             return self._spoken
-        version = claim(head, self.resumable)
+        version = self._claim(head, self.resumable)
         if version is None:
             return None
         self._asked, self._spoken = head, self._by_version[version.number]

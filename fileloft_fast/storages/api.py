@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from fileloft_fast.tus.rules import TusRules
 
 ROOM: Final = "v1"
-_UPLOADS: Final = "/v1/uploads/"
+UPLOADS: Final = "/v1/uploads/"
+"""Below this and the name of a storage are uploads that tickets began."""
 _OBJECTS: Final = "/v1/objects/"
 _COMMON: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 _JSON: Final = (("Content-Type", "application/json"),)
@@ -70,7 +71,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Api:
     """An ``Answerer`` for everything below ``/v1/``; *keys* let app servers in, the first signs.
 
-    *uploads* by tus, by the name of their storage, need no key: a ticket began them.
+    *uploads* in pieces, by the name of their storage, need no key: a ticket began them.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the composition root hands every part in
@@ -103,8 +104,8 @@ class Api:
 
     async def answer(self, head: RequestHead, body: Body) -> Response:
         """Serve one request; every refusal is a Response."""
-        if head.path.startswith(_UPLOADS):
-            name = head.path.removeprefix(_UPLOADS).partition("/")[0]
+        if head.path.startswith(UPLOADS):
+            name = head.path.removeprefix(UPLOADS).partition("/")[0]
             uploads = self._uploads.get(name)
             if uploads is not None:
                 return await uploads.answer(head, body)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -35,13 +36,21 @@ async def take_whole(
 
     Raises PreconditionFailedError, InvalidHeaderError, and what *put* raises.
     """
+    with conditional(head, wish) as wanted:
+        return await put(storage, wanted, head, body)
+
+
+@contextmanager
+def conditional(head: RequestHead, wish: Wish) -> Iterator[Wish]:
+    """Give *wish* as the conditions of *head* allow it to come true, and say so if it cannot.
+
+    Raises PreconditionFailedError, InvalidHeaderError.
+    """
     if "content-range" in head.headers:  # RFC 9110, section 14.5: or a part becomes the whole
-        raise InvalidHeaderError("an object comes whole, or by tus")
+        raise InvalidHeaderError("an object comes whole, or by a protocol for pieces")
     absent = must_be_absent(head)
-    if absent:
-        wish = replace(wish, overwrite=False)
     try:
-        return await put(storage, wish, head, body)
+        yield replace(wish, overwrite=False) if absent else wish
     except ObjectExistsError as error:
         if absent:
             raise PreconditionFailedError(str(error)) from error

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS pending (
 CREATE INDEX IF NOT EXISTS pending_expiry ON pending (storage, expires_at);
 CREATE TABLE IF NOT EXISTS spent (nonce TEXT PRIMARY KEY, expires_at REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spent_expiry ON spent (expires_at);
--- Uploads by tus: what a ticket wished for, and whether it has come to be.
+-- Uploads in pieces: what a ticket wished for, and whether it has come to be.
 CREATE TABLE IF NOT EXISTS wishes (
     blob TEXT PRIMARY KEY, storage TEXT NOT NULL, wish BLOB NOT NULL, nonce TEXT NOT NULL,
     done INTEGER NOT NULL DEFAULT 0
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS folders (
 """
 
 _MOST_WISHES: Final = 4
-"""Unfinished uploads by tus at once for one ticket: who lost an answer begins anew."""
+"""Unfinished uploads in pieces at once for one ticket: who lost an answer begins anew."""
 
 _BUSY_S: Final = 60
 PAGE: Final = 1000
@@ -111,11 +111,11 @@ class Catalogue:
         return await self._reading.run(lambda c: _expired(c, storage, now))
 
     async def wish(self, storage: str, blob: UploadId) -> tuple[Wish, bool] | None:
-        """Return what an upload by tus is to become, and whether it has."""
+        """Return what an upload in pieces is to become, and whether it has."""
         return await self._reading.run(lambda c: _wish(c, storage, blob))
 
     async def unfinished(self, storage: str, after: str) -> list[tuple[UploadId, Wish]]:
-        """Return uploads by tus that are no objects yet, those after *after*, in order."""
+        """Return uploads in pieces that are no objects yet, those after *after*, in order."""
         return await self._reading.run(lambda c: _unfinished(c, storage, after))
 
     async def rubbish(self, storage: str) -> list[UploadId]:
@@ -156,7 +156,7 @@ class Catalogue:
         return await self._writing.run(lambda c: _remove(c, storage, path))
 
     async def remember(self, storage: str, blob: UploadId, wish: Wish) -> None:
-        """Write down what an upload by tus is to become, before it is made.
+        """Write down what an upload in pieces is to become, before it is made.
 
         Raises TicketSpentError, and QuotaError where its ticket has many that are unfinished.
         """
@@ -383,7 +383,7 @@ def _known_token(c: sqlite3.Connection, storage: str) -> str | None:
 
 
 def _prune(c: sqlite3.Connection, now: float) -> None:
-    # An upload by tus may go on for as long as it gets bytes: it must still find its ticket spent.
+    # An upload in pieces may go on as long as it gets bytes: it must still find its ticket spent.
     c.execute(
         "DELETE FROM spent WHERE expires_at <= ? AND NOT EXISTS"
         " (SELECT 1 FROM wishes WHERE wishes.nonce = spent.nonce AND NOT done)",

@@ -131,7 +131,7 @@ class NamedStorage:
         return entry
 
     async def finish(self, wish: Wish, info: UploadInfo) -> None:
-        """Settle an upload by tus; one that only cannot be settled now is kept for another try."""
+        """Settle an upload in pieces; what only cannot be settled now is kept for another try."""
         try:
             await self._await_verification(wish.entry(info.id, info.offset), wish)
         except WireError:

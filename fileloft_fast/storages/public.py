@@ -15,6 +15,7 @@ from fileloft_fast.errors import (
     UnsupportedCodingError,
 )
 from fileloft_fast.model import Response
+from fileloft_fast.resumable.plan import claim_creation
 from fileloft_fast.storages.addresses import split_path, token_of
 from fileloft_fast.storages.arriving import put_body, take_whole, typed
 from fileloft_fast.storages.disposition import is_form
@@ -28,11 +29,13 @@ from fileloft_fast.uploads.failing import after_failure
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead
+    from fileloft_fast.resumable.rules import ResumableRules
+    from fileloft_fast.resumable.speaking import SpeakingAnswers
+    from fileloft_fast.resumable.versions import Version
     from fileloft_fast.storages.entry import Entry
     from fileloft_fast.storages.named import NamedStorage, Storages
     from fileloft_fast.storages.ticket import Ticket
     from fileloft_fast.storages.ticket_uploads import TicketUploads
-    from fileloft_fast.tus.responses import Answers
 
 METHODS: Final = "GET, HEAD, PUT, POST, OPTIONS"
 _PREFLIGHT: Final = ("Access-Control-Allow-Methods", METHODS)
@@ -42,7 +45,8 @@ _PRIVATE: Final = (("Cache-Control", "private, no-store"),)
 class PublicObjects:
     """An ``Answerer`` for ``/NAME/PATH``. *secrets* are those that sign tickets.
 
-    *uploads* by tus, by the name of their storage. *answers* are this server's, as for tus.
+    *uploads* in pieces, by the name of their storage. *answers* are this server's, as for tus, and
+    go by ``claim_object``.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class PublicObjects:
         storages: Storages,
         secrets: Sequence[str],
         uploads: Mapping[str, TicketUploads],
-        answers: Answers,
+        answers: SpeakingAnswers,
     ) -> None:
         self._storages = storages
         self._secrets = secrets
@@ -80,13 +84,14 @@ class PublicObjects:
             raise MethodNotAllowedError(METHODS)
         ticket = self._ticket(head, "put", storage, path)
         wish = _wish(storage, ticket)
-        if head.method == "POST" and "tus-resumable" in head.headers:
+        if claim_object(head, self._answers.resumable) is not None or _is_tus(head):
             return await self._uploads[storage.name].begin(head, body, wish)
         return await self._take(storage, wish, head, body)
 
     def _preflight(self, head: RequestHead) -> Response:
-        """Say what can be done with objects and, by tus, with a ticket."""
-        told = self._answers.options(head)
+        """Say what can be done with objects and, in pieces, with a ticket."""
+        name = self._storages.named(split_path(head.path)[0]).name
+        told = self._uploads[name].options(head)
         own = [field for field in told.own if field[0] != _PREFLIGHT[0]]
         if len(own) < len(told.own):
             own.append(_PREFLIGHT)
@@ -117,6 +122,17 @@ class PublicObjects:
         put = _put_form if is_form(head.headers.get("content-type", "")) else put_body
         await take_whole(storage, wish, head, body, put)
         return Response(204, common=self._answers.fields(head))
+
+
+def claim_object(head: RequestHead, rules: ResumableRules) -> Version | None:
+    """Return the version by which *head* begins an object in pieces; a form always comes whole."""
+    if is_form(head.headers.get("content-type", "")):
+        return None
+    return claim_creation(head, rules)
+
+
+def _is_tus(head: RequestHead) -> bool:
+    return head.method == "POST" and "tus-resumable" in head.headers
 
 
 async def _put_form(storage: NamedStorage, wish: Wish, head: RequestHead, body: Body) -> Entry:

@@ -1,22 +1,27 @@
-"""Uploads by tus that a ticket began: who can resume brings an object in pieces."""
+"""Uploads that a ticket began, by tus or the IETF's protocol: an object comes in pieces."""
 
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from fileloft_fast.errors import (
+    FileloftError,
     ForbiddenError,
     MethodNotAllowedError,
     TicketError,
+    UnsupportedCodingError,
     UploadNotFoundError,
 )
 from fileloft_fast.model import Capability, Permit, Response
-from fileloft_fast.tus.effects import Append, Create, Terminate
-from fileloft_fast.tus.plan import plan
-from fileloft_fast.uploads.service import Service
+from fileloft_fast.resumable.plan import claim
+from fileloft_fast.storages.arriving import conditional
+from fileloft_fast.tus.effects import IDENTITY, Append, Create, Inspect, Terminate
+from fileloft_fast.tus.headers import parse_coding
+from fileloft_fast.uploads.resuming import ResumingService
 
 if TYPE_CHECKING:
     from fileloft_fast.model import Body, RequestHead, UploadId, UploadInfo
@@ -33,7 +38,7 @@ CAPABILITIES: Final = frozenset(Capability) - {
 """A ticket makes one object: nothing is put together of several, and GET is for objects."""
 
 
-class TicketUploads(Service):
+class TicketUploads(ResumingService):
     """A ``Service`` for uploads below ``/v1/uploads/NAME/``; whoever knows an id may go on with it.
 
     When the last byte has come, the object waits to be verified, as any other with a ticket.
@@ -45,13 +50,28 @@ class TicketUploads(Service):
         """Serve uploads into *storage*; called before the first request."""
         self._storage = storage
 
+    def options(self, head: RequestHead) -> Response:
+        """Answer OPTIONS at the URL of a ticket: what can be begun there."""
+        return self._answers.options(replace(head, path=self._rules.base_path))
+
     async def begin(self, head: RequestHead, body: Body, wish: Wish) -> Response:
-        """Answer a creation (tus 1.0) at the URL of a ticket. Raises FileloftError."""
-        await self._storage.foresee(wish)
+        """Answer a creation at the URL of a ticket; every refusal is a Response."""
         head = _bounded(replace(head, path=self._rules.base_path), wish)
-        wanted = plan(head, self._rules_for(head))
+        is_tus = claim(head, self._resumable) is None
+        try:
+            # By the IETF's protocol it is a PUT like any other, whose conditions count.
+            with nullcontext(wish) if is_tus else conditional(head, wish) as wanted:
+                return await self._begin_for(head, body, wanted)
+        except FileloftError as error:
+            return self.failed(error, head)
+
+    async def _begin_for(self, head: RequestHead, body: Body, wish: Wish) -> Response:
+        await self._storage.foresee(wish)
+        wanted = self._plan(head, self._rules_for(head))
         if not isinstance(wanted, Create):
             raise MethodNotAllowedError("PUT, POST, OPTIONS")
+        if wanted.resumption is not None and _is_coded(head):
+            raise UnsupportedCodingError("an object in pieces comes without Content-Encoding")
         await self._check_space(head)
         if not wish.content_type:
             kind = wanted.metadata.value("filetype") or b""
@@ -74,6 +94,10 @@ class TicketUploads(Service):
 
     async def _create(self, head: RequestHead, wanted: Create, body: Body) -> Response:  # noqa: ARG002 - see Service
         raise TicketError("an upload is begun at the URL of a ticket")
+
+    async def _inspect(self, head: RequestHead, wanted: Inspect, body: Body) -> Response:
+        wish, _ = await self._wished(wanted.id)
+        return await super()._inspect(_bounded(head, wish), wanted, body)
 
     async def _append(self, head: RequestHead, wanted: Append, body: Body) -> Response:
         wish, _ = await self._wished(wanted.id)
@@ -109,8 +133,11 @@ class TicketUploads(Service):
             if done:
                 raise ForbiddenError("the upload is an object by now")
             await self._remove(wanted.id)
-            self._storage.catalogue.forget(self._storage.name, wanted.id)
         return self._answers.terminated(head)
+
+    async def _remove(self, upload: UploadId) -> None:
+        await super()._remove(upload)
+        self._storage.catalogue.forget(self._storage.name, upload)
 
     async def _load(self, head: RequestHead, upload: UploadId) -> Found:
         found = await super()._load(head, upload)
@@ -129,6 +156,11 @@ class TicketUploads(Service):
         known, done = (wish, False) if wish is not None else await self._wished(info.id)
         if not done:
             await self._storage.finish(known, info)
+
+
+def _is_coded(head: RequestHead) -> bool:
+    """Return whether the body would have to be decoded, which cannot be done piece by piece."""
+    return parse_coding(head.headers.get("content-encoding")) is not IDENTITY
 
 
 def _bounded(head: RequestHead, wish: Wish) -> RequestHead:

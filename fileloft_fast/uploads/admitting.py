@@ -101,14 +101,17 @@ class Admitting(ABC):
         request = current_request()
         if request is not None:
             request.subject = owner_of(admitted)
-        effect = self._plan(admitted, self._rules_for(admitted))
-        access.check(admitted, effect)
-        # Before the lock: who may not see an upload must not disturb who works on it either.
-        if isinstance(effect, Append | Inspect | Terminate) and not access.owns(
-            admitted, effect.id
-        ):
-            await self._load(admitted, effect.id)
-        response = await self._serve[type(effect)](admitted, effect, body)
+        try:
+            effect = self._plan(admitted, self._rules_for(admitted))
+            access.check(admitted, effect)
+            # Before the lock: who may not see an upload must not disturb who works on it either.
+            if isinstance(effect, Append | Inspect | Terminate) and not access.owns(
+                admitted, effect.id
+            ):
+                await self._load(admitted, effect.id)
+            response = await self._serve[type(effect)](admitted, effect, body)
+        except FileloftError as error:
+            return self.failed(error, admitted)  # which tells what the token allows
         return access.addressed(head, response)
 
     def failed(self, error: Exception, head: RequestHead | None) -> Response:
