@@ -13,8 +13,9 @@ import pytest
 
 from tests.deadline import eventually
 from tests.proxy import Break, Course, End, Fate, Proxy
+from tests.resumer import Resumer
 from tests.sender import INTERRUPTIONS, Kind, Sender
-from tests.wire import CHUNKED, OCTETS, render_chunks, render_request
+from tests.wire import CHUNKED, render_chunks
 
 if TYPE_CHECKING:
     from tests.endpoint import Endpoint
@@ -22,56 +23,68 @@ if TYPE_CHECKING:
 MIB: Final = 1024 * 1024
 
 
-def send_through(proxy: Proxy, tus: Endpoint, content: bytes, kind: Kind) -> Sender:
+Way = tuple[type[Sender], Kind]
+"""By which protocol, and how of those that it has."""
+
+every_way = pytest.mark.parametrize(
+    "way",
+    [(speaker, kind) for speaker in (Sender, Resumer) for kind in speaker.kinds],
+    ids=lambda way: f"{way[0].__name__}-{way[1].value}",
+)
+
+
+def send_through(proxy: Proxy, tus: Endpoint, content: bytes, way: Way) -> Sender:
     """Send *content* through *proxy* until it is complete, and check what the server has then."""
-    sender = Sender(proxy.address, content, kind, chunk=MIB // 4)
+    speaker, kind = way
+    sender = speaker(proxy.address, content, kind, chunk=MIB // 4)
     sender.finish()
     tus.assert_holds(sender.path, content)
     return sender
 
 
 @pytest.mark.parametrize("end", [End.CLOSE, End.RESET])
-@pytest.mark.parametrize("kind", Kind)
+@every_way
 def test_an_upload_survives_cuts_in_bodies_and_in_answers(
-    kind: Kind, end: End, tus: Endpoint
+    way: Way, end: End, tus: Endpoint
 ) -> None:
-    dice = random.Random(f"{kind} {end}")
+    dice = random.Random(f"{way[1]} {end}")
     content = dice.randbytes(6 * MIB + dice.randrange(MIB))
     # Not in the last bytes, where the upload may be done before the proxy has cut.
     places = sorted(dice.randrange(len(content) - MIB) for _ in range(12))
     breaks = [Break(at, end, answer=dice.random() < 0.3) for at in places]
     with Proxy(tus.server.address, breaks=breaks) as proxy:
-        sender = send_through(proxy, tus, content, kind)
+        sender = send_through(proxy, tus, content, way)
         assert not proxy.breaks
     assert sender.interruptions > 0
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_an_upload_survives_cuts_at_any_byte_of_a_head(kind: Kind, tus: Endpoint) -> None:
-    dice = random.Random(str(kind))
+@every_way
+def test_an_upload_survives_cuts_at_any_byte_of_a_head(way: Way, tus: Endpoint) -> None:
+    dice = random.Random(str(way[1]))
     content = dice.randbytes(100_000)
     fates = [Fate(up=Course(after=dice.randrange(900), end=End.CLOSE)) for _ in range(40)]
     fates += [Fate(down=Course(after=dice.randrange(1200), end=End.RESET)) for _ in range(40)]
     dice.shuffle(fates)
     with Proxy(tus.server.address, *fates) as proxy:
-        send_through(proxy, tus, content, kind)
+        send_through(proxy, tus, content, way)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_an_upload_that_dribbles_arrives(kind: Kind, tus: Endpoint) -> None:
-    content = random.Random(str(kind)).randbytes(20_000)
+@every_way
+def test_an_upload_that_dribbles_arrives(way: Way, tus: Endpoint) -> None:
+    content = random.Random(str(way[1])).randbytes(20_000)
     dribble = Fate(up=Course(piece=7), down=Course(piece=3))
     with Proxy(tus.server.address, otherwise=dribble) as proxy:
-        assert send_through(proxy, tus, content, kind).interruptions == 0
+        assert send_through(proxy, tus, content, way).interruptions == 0
 
 
 @pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED])
+@pytest.mark.parametrize("speaker", [Sender, Resumer])
 def test_a_stalled_upload_tells_its_offset_at_once_and_is_taken_over(
-    kind: Kind, tus: Endpoint
+    speaker: type[Sender], kind: Kind, tus: Endpoint
 ) -> None:
     content = random.Random(str(kind)).randbytes(8 * MIB)
     with Proxy(tus.server.address, breaks=[Break(at=5 * MIB, end=End.STALL)]) as proxy:
-        holder = Sender(proxy.address, content, kind)
+        holder = speaker(proxy.address, content, kind)
         holder.create()
         thread = threading.Thread(target=send_until_it_breaks, args=(holder,))
         thread.start()
@@ -84,7 +97,7 @@ def test_a_stalled_upload_tells_its_offset_at_once_and_is_taken_over(
             times.append(time.monotonic() - start)
             assert tus.stored(holder.path) == content[:offset]
         assert statistics.median(times) <= 0.1, times
-        heir = Sender(tus.server.address, content, kind)
+        heir = speaker(tus.server.address, content, kind)
         heir.adopt(holder)
         start = time.monotonic()
         heir.finish()
@@ -102,22 +115,20 @@ def send_until_it_breaks(sender: Sender) -> None:
 
 @pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED])
 def test_bytes_that_a_dead_client_left_behind_do_not_move_an_offset_once_told(
-    kind: Kind, tus: Endpoint
+    kind: Kind, either: Endpoint
 ) -> None:
     """Its kernel delivers them although it is gone; some clients (Java) give up on the 409."""
     content = random.Random(str(kind)).randbytes(16 * MIB)
     for _ in range(5):
-        upload = tus.create(len(content))
-        with tus.connect() as dying:
-            fields: dict[str, str | None] = {"Upload-Offset": "0", "Content-Type": OCTETS}
+        upload = either.create(len(content))
+        with either.connect() as dying:
+            begun, framing = content, {"Content-Length": str(len(content))}
             if kind is Kind.CHUNKED:
                 begun = render_chunks([content[at : at + 9999] for at in range(0, 9 * MIB, 9999)])
-                fields.update(CHUNKED)
-            else:
-                begun = content
-                fields["Content-Length"] = str(len(content))
-            dying.send(render_request("PATCH", upload, fields))
+                framing = CHUNKED
+            dying.send(either.render_append(upload, 0, b"", framing, ends=True))
             dying.send(begun[: 9 * MIB])
-        offset = tus.offset(upload)
-        assert tus.append(upload, offset, content[offset:]).status == 204
-        tus.assert_holds(upload, content)
+        offset = either.offset(upload)
+        assert either.took(either.append(upload, offset, content[offset:], ends=True))
+        assert either.is_complete(upload)
+        either.assert_holds(upload, content)
