@@ -173,9 +173,14 @@ def hashed(info: UploadInfo, data: bytes) -> UploadInfo:
     if not (info.hashes and info.complete):
         return info
     digests = tuple(Checksum(name, digest_of(name, data)) for name in info.hashes)
+    check_expected(info, digests)
+    return replace(info, digests=digests)
+
+
+def check_expected(info: UploadInfo, digests: tuple[Checksum, ...]) -> None:
+    """Raise DigestMismatchError where *digests* of the whole are not what the client has told."""
     if not set(info.expected) <= set(digests):
         raise DigestMismatchError("the upload does not match Repr-Digest")
-    return replace(info, digests=digests)
 
 
 async def _pieces(body: Body, prefix: bytes) -> AsyncGenerator[bytes, None]:

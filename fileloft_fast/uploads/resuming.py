@@ -33,7 +33,7 @@ from fileloft_fast.resumable.plan import (
 from fileloft_fast.resumable.rules import Mode, ResumableRules
 from fileloft_fast.resumable.wanted import ResumptionPlan, Wanted, effect_of
 from fileloft_fast.tus.plan import plan as plan_tus
-from fileloft_fast.uploads.intake import hashed
+from fileloft_fast.uploads.intake import check_expected, hashed
 from fileloft_fast.uploads.progressing import Telling
 from fileloft_fast.uploads.service import KEPT, Service
 
@@ -274,6 +274,8 @@ class ResumingService(Service):
     async def _end(self, info: UploadInfo, length: int | None) -> UploadInfo:
         """Complete an upload that has all its bytes. Raises DigestMismatchError."""
         found = await self._store.load(info.id)
+        if info.expected:
+            check_expected(info, await self._store.digests(found))
         found = await self._store.declare(found, length, awaits_end=False)
         return await self._store.append(found, b"")  # which makes it as safe as a last byte does
 

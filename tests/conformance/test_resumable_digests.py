@@ -1,4 +1,4 @@
-"""Resumable Uploads for HTTP with digests of one request's content (RFC 9530).
+"""Resumable Uploads for HTTP with digests of one request's content, and of the whole (RFC 9530).
 
 Quoted is draft-ietf-httpbis-resumable-upload, as of 2026-07-01, section "Integrity Digests", which
 -12 leaves to RFC 9530.
@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.endpoint import Endpoint
 from tests.resumption import FINAL, Draft, Resumption, digest_of, read_announcement
 from tests.wire import CHUNKED, render_chunks
 
@@ -108,3 +109,53 @@ def test_a_digest_that_cannot_be_one_is_refused(up: Resumption, value: str) -> N
         up.assert_problem(answer, 400)
         assert answer.interim == ()
     assert up.files() == before
+
+
+def whole(body: bytes, algorithm: str = "sha-256") -> dict[str, str]:
+    return {"Repr-Digest": digest_of(body, algorithm)}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_whole_that_is_what_it_was_said_to_be_is_complete(
+    up: Resumption, algorithm: str, *, chunked: bool
+) -> None:
+    upload = up.create(None, whole(HALF + LARGE + REST, algorithm), HALF)
+    assert up.took(up.append(upload, 5, LARGE))
+    sent, framing = (render_chunks([REST]), CHUNKED) if chunked else (REST, {})
+    answer = up.append(upload, 5 + len(LARGE), sent, framing, ends=True)
+    assert (answer.status, up.draft.says(answer)) == (201, True)
+    assert digest_of(HALF + LARGE + REST, algorithm) in answer["Repr-Digest"]
+    up.assert_complete(upload, HALF + LARGE + REST)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("rest", [b"", REST, LARGE], ids=len)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_whole_that_is_something_else_is_no_upload_any_more(
+    up: Resumption, algorithm: str, rest: bytes, *, chunked: bool
+) -> None:
+    """ "If the digests don't match the server SHOULD treat the transfer as failed"."""
+    before = up.files()
+    upload = up.create(None, whole(HALF + rest + b"!", algorithm), HALF)
+    sent, framing = (render_chunks([rest]), CHUNKED) if chunked else (rest, {})
+    up.assert_problem(up.append(upload, 5, sent, framing, ends=True), 400)
+    up.assert_gone(upload)
+    assert up.files() == before
+
+
+@pytest.mark.parametrize("body", [b"", WHOLE, LARGE], ids=len)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_creation_of_something_else_than_was_told_leaves_nothing(
+    up: Resumption, body: bytes, *, chunked: bool
+) -> None:
+    before = up.files()
+    sent, framing = (render_chunks([body]), CHUNKED) if chunked else (body, {})
+    up.assert_problem(up.start(sent, {**framing, **whole(body + b"!")}), 400)
+    assert up.files() == before
+
+
+def test_tus_does_not_complete_what_is_something_else_than_was_told(up: Resumption) -> None:
+    upload = up.create(len(WHOLE), whole(WHOLE + b"!"), HALF)
+    assert Endpoint(up.server).append(upload, 5, REST).status == 400
+    up.assert_gone(upload)
