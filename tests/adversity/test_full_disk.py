@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.endpoint import Endpoint, checksum
+from tests.resumer import Resumer
 from tests.sender import Kind, Refused, Sender
 from tests.server import Server
 
@@ -50,13 +51,21 @@ def make_room(full: Endpoint) -> None:
     (full.server.data.parent / "ballast").unlink()
 
 
-@pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED])
-def test_a_patch_that_fills_the_disk_keeps_what_was_written(kind: Kind, full: Endpoint) -> None:
-    content = random.Random(str(kind)).randbytes(12 * MIB)
-    sender = Sender(full.server.address, content, kind)
+def create_and_send(sender: Sender) -> None:
     sender.create()
+    sender.send()
+
+
+@pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.CHUNKED, Kind.CREATION])
+@pytest.mark.parametrize("speaker", [Sender, Resumer])
+def test_a_body_that_fills_the_disk_keeps_what_was_written(
+    speaker: type[Sender], kind: Kind, full: Endpoint
+) -> None:
+    """By the IETF's protocol of a creation, too: its 104 has named the upload (example C)."""
+    content = random.Random(str(kind)).randbytes(12 * MIB)
+    sender = speaker(full.server.address, content, kind)
     with pytest.raises(Refused) as refused:
-        sender.send()
+        create_and_send(sender)
     sender.close()
     assert refused.value.answer.status == 507
     kept = sender.look()

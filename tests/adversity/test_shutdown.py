@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from tests.deadline import eventually
 from tests.proxy import Course, Fate, Proxy
-from tests.sender import INTERRUPTIONS, Kind, Sender
+from tests.resumer import Resumer
+from tests.sender import INTERRUPTIONS, VERIFIED, Sender
 from tests.server import Server
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ SLOW: Final = Fate(up=Course(piece=16_384, pause_s=0.02))
 
 
 def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
+    """By both protocols at once."""
     settings = {"FILELOFT_SHUTDOWN_TIMEOUT": str(DRAIN_S)}
     server = Server(tmp_path, settings)
     with Proxy(server.address, otherwise=SLOW) as proxy:
         senders = [
-            Sender(proxy.address, random.Random(str(kind)).randbytes(16 * MIB), kind)
-            for kind in Kind
+            speaker(proxy.address, random.Random(str(kind)).randbytes(16 * MIB), kind)
+            for speaker in (Sender, Resumer)
+            for kind in speaker.kinds
         ]
         statuses: list[int] = []
         threads = [
@@ -36,7 +39,7 @@ def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
         ]
         for thread in threads:
             thread.start()
-        eventually(lambda: proxy.passed_up > 6 * MIB)
+        eventually(lambda: proxy.passed_up > 10 * MIB)
         start = time.monotonic()
         server.terminate()
         assert server.wait() == 0
@@ -51,7 +54,7 @@ def test_uploads_of_every_kind_go_on_after_a_restart(tmp_path: Path) -> None:
             if sender.path:
                 offset = sender.look()
                 assert heir.data.joinpath(sender.path.rsplit("/", 1)[1]).stat().st_size >= offset
-                assert offset > 0 or sender.kind in {Kind.CHECKED, Kind.TRAILER}
+                assert offset > 0 or sender.kind in VERIFIED
             sender.finish()
             stored = heir.data / sender.path.rsplit("/", 1)[1]
             assert stored.read_bytes() == sender.content

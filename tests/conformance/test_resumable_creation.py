@@ -233,6 +233,24 @@ def test_content_that_is_cut_is_kept_and_is_not_the_end(up: Resumption, *, chunk
     up.assert_complete(upload, BODY + b"123456789")
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_content_that_stalls_is_kept_and_can_be_gone_on_with(
+    hasty: Endpoint, *, chunked: bool
+) -> None:
+    """T075 and I11: 503 for the request; its upload was named before."""
+    up = Resumption(hasty.server)
+    fields = CHUNKED if chunked else {"Content-Length": "20"}
+    with up.connect() as wire:
+        wire.send(up.render_creation(headers=fields))
+        upload = read_announcement(wire, up)
+        wire.send((b"b\r\n" if chunked else b"") + BODY)
+        answer = wire.read()
+    assert (answer.status, up.draft.says(answer)) == (503, False)
+    up.assert_awaits_end(upload, BODY)
+    assert up.append(upload, len(BODY), b"123456789", ends=True).status == 201
+    up.assert_complete(upload, BODY + b"123456789")
+
+
 def test_all_bytes_without_the_end_of_a_chunked_body_are_no_complete_upload(
     up: Resumption,
 ) -> None:
