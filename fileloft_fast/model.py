@@ -273,6 +273,9 @@ class Body(Protocol):
     socket to the engine (``take``, then ``lend`` and ``restore``).
     """
 
+    head: RequestHead
+    """The request as it came: a token may still be in its URL."""
+
     length: int | None
     """Bytes in all by Content-Length; None where the end is marked in the body (chunked)."""
 

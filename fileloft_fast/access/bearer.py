@@ -17,6 +17,8 @@ UNAUTHORIZED: Final = "a valid token is needed"
 """All that is said: which of signature, time and audience was wrong helps only who guesses."""
 
 _PARAMETER: Final = "token="
+_NAMING: Final = frozenset({104, 201})
+"""Answers whose Location is an upload of ours."""
 # RFC 6750 section 2.1, whose token is a JWT here (RFC 7519): three parts of base64url.
 _PATTERN: Final = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 _NO_REFERRER: Final = ("Referrer-Policy", "no-referrer")
@@ -66,12 +68,13 @@ def addressed(head: RequestHead, response: Response) -> Response:
 
     Who could not set a header when the upload was made cannot set one for its bytes either. A
     redirect leads to another server: it gets no token of ours, nor does any link in what is shown.
+    An interim answer names the upload as the final one does.
     """
     tokens = _in_query(head)
     if not tokens:
         return response
     own = response.own
-    if response.status == 201:
+    if response.status in _NAMING:
         own = tuple(
             (name, f"{value}?{_PARAMETER}{tokens[0]}" if name == "Location" else value)
             for name, value in own

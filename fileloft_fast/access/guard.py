@@ -160,13 +160,10 @@ class Access:
             await self._accounts.look(permit, info)
 
     @asynccontextmanager
-    async def counted(
-        self, permit: Permit, info: UploadInfo, kept: tuple[type[Exception], ...] = ()
-    ) -> AsyncIterator[None]:
-        """Have an upload made that counts for its owner; where nothing comes of it, it does not.
+    async def counted(self, permit: Permit, info: UploadInfo) -> AsyncIterator[None]:
+        """Have an upload made that counts for its owner; where an error leaves none, it does not.
 
-        After an error of *kept* it is there all the same. Raises ForbiddenError, QuotaError,
-        TooLargeError, AccountsError.
+        Raises ForbiddenError, QuotaError, TooLargeError, AccountsError.
         """
         counts = bool(permit.uploads) or self._counts(permit)
         if counts:
@@ -174,7 +171,7 @@ class Access:
         try:
             yield
         except FileloftError as error:
-            if counts and not isinstance(error, kept):
+            if counts and not error.leaves_upload:
                 self._accounts.cancel(permit, info)
             raise
         self._remember(info)

@@ -10,6 +10,8 @@ class FileloftError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    leaves_upload: bool = False
+    """Whether it ended a creation whose upload was made, and stays."""
 
 
 def code_of(error: Exception) -> str:

@@ -166,6 +166,8 @@ class ResumingService(Service):
         """Name the upload, not before it is there: who hears of it may ask for it at once."""
         if resumption.announces and self._speaking is not None:
             interim = self._speaking.announced(head, info)
+            if interim is not None and self._access is not None:
+                interim = self._access.addressed(body.head, interim)
             if interim is not None:
                 body.announce(interim)
 

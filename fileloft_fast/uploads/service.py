@@ -98,7 +98,7 @@ class Service(Admitting):
         """Make *info* with what *body* brings; return it as it is then."""
         if self._access is None or head.permit is None:
             return await self._make(head, info, wanted, body)
-        async with self._access.counted(head.permit, info, kept=self._kept(wanted)):
+        async with self._access.counted(head.permit, info):
             info = await self._make(head, info, wanted, body)
         self._access.settle(info)
         return info
@@ -139,7 +139,8 @@ class Service(Admitting):
                 received = await self._bring(head, found, wanted, body, room, hold)
                 check_held(hold)
             except FileloftError as error:
-                if isinstance(error, self._kept(wanted)):
+                error.leaves_upload = isinstance(error, self._kept(wanted))
+                if error.leaves_upload:
                     await self._recount(info)
                 else:
                     await self._store.remove(info.id)
