@@ -83,6 +83,18 @@ def test_any_value_is_read_as_the_library_reads_it_or_passed_over(value: str) ->
     assert maybe_version(value) in {None, *VERSIONS.values()}
 
 
+@pytest.mark.parametrize(("value", "again"), [("a=1", ", b"), ("a", ";b=1"), ("a=(1", " 1")])
+def test_a_field_that_is_longer_than_any_can_be_is_not_parsed(value: str, again: str) -> None:
+    """While it is, nobody else is served."""
+    long = value + again * (2048 // len(again)) + ")" * ("(" in value)
+    assert http_sf.parse(long.encode(), tltype="dictionary")
+    assert maybe_dictionary(long) is None
+    assert maybe_item("1;" + long) is None
+    assert maybe_version("8;" + long) is None
+    with pytest.raises(InvalidHeaderError):
+        parse_digests("Repr-Digest", long)
+
+
 @pytest.mark.parametrize("version", EVERY)
 @pytest.mark.parametrize("complete", [False, True])
 def test_the_end_field_is_read_as_it_was_written(version: Version, *, complete: bool) -> None:
