@@ -65,7 +65,6 @@ _PROBLEMS: Final[Mapping[type[Exception], tuple[Problem, str]]] = {
 
 # Refused at the creation by the target itself: no other try of the same upload would go better.
 _BY_TARGET: Final = (
-    DigestMismatchError,
     ForbiddenError,
     InvalidMetadataError,
     InvalidPathError,
@@ -235,7 +234,10 @@ class ResumableAnswers(Answers):
             fields += self.limits(head)
         if head.method in BODILESS:  # whose answers the field would say nothing about
             return tuple(fields)
-        refused = isinstance(error, _BY_TARGET) and self._is_creation(head)
+        # What the whole has to be is for the target to say, whichever request brings the end.
+        refused = isinstance(error, DigestMismatchError) or (
+            isinstance(error, _BY_TARGET) and self._is_creation(head)
+        )
         if not refused:
             fields.append(self._ends[False])
         elif self._version.targets_tell:

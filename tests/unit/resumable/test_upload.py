@@ -245,6 +245,17 @@ def test_a_refusal_is_a_problem_that_tells_no_secrets(
 
 
 @every_version
+def test_the_whole_that_is_another_is_refused_by_the_target(version: Version) -> None:
+    """ "the representation was fully transmitted, but an error occurred while processing it.
+    Resuming the upload would not resolve this error" (Upload Append): ``?1``.
+    """
+    error = DigestMismatchError("other")
+    for request in (creation(version), append(version, 0, ends=True)):
+        told = fields_of(answers(version).failed(error, request))
+        assert told.get(version.field) == ("?1" if version.targets_tell else None)
+
+
+@every_version
 def test_what_a_hook_says_is_not_rewritten(version: Version) -> None:
     error = RefusedByHookError(
         "no", answer_status=402, answer_body=b"pay", answer_fields=(("Content-Type", "text/x"),)
