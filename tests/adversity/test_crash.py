@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from tests.adversity.crash import run_round
 from tests.deadline import eventually
 from tests.resumer import Resumer
-from tests.resumption import Resumption, read_announcement
+from tests.resumption import Resumption, digest_of, read_announcement
 from tests.sender import Sender
 from tests.server import Server
-from tests.wire import CHUNKED
+from tests.wire import CHUNKED, Wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +84,39 @@ def test_what_104_has_told_survives_a_kill(tmp_path: Path) -> None:
         offset = up.offset(upload)
         assert told <= offset
         up.assert_awaits_end(upload, content[:offset])
+
+
+def begin_creation(
+    up: Resumption, wire: Wire, content: bytes, some: int, fields: dict[str, str]
+) -> str:
+    """Start an upload of *content*, wait until *some* bytes of it are stored; return its path."""
+    wire.send(up.render_creation(headers={"Content-Length": str(len(content)), **fields}))
+    upload = read_announcement(wire, up)
+    wire.send(content[:some])
+    eventually(lambda: up.offset(upload) == some)
+    return upload
+
+
+def test_what_the_whole_hashes_to_is_known_after_a_kill(tmp_path: Path) -> None:
+    """``Repr-Digest`` of bytes that two processes have received, the first of which was killed."""
+    content = bytes(range(256)) * 16_384
+    uploads = {}
+    victim = Server(tmp_path)
+    up = Resumption(victim)
+    with ExitStack() as stack:
+        for claimed in (content, content + b"!"):
+            wire = stack.enter_context(up.connect())
+            told = {"Repr-Digest": digest_of(claimed)}
+            uploads[claimed] = begin_creation(up, wire, content, 3_000_000, told)
+        victim.kill()
+    with Server(tmp_path) as heir:
+        up = Resumption(heir)
+        for claimed, upload in uploads.items():
+            offset = up.offset(upload)
+            answer = up.append(upload, offset, content[offset:], ends=True)
+            if claimed == content:
+                assert (answer.status, answer["Repr-Digest"]) == (201, digest_of(content))
+                up.assert_complete(upload, content)
+            else:
+                up.assert_problem(answer, 400)
+                up.assert_gone(upload)
