@@ -106,7 +106,7 @@ def test_a_104_of_another_version_is_ignored(other: bytes) -> None:
     assert task.resume_data is None
 
 
-@every_version
+@pytest.mark.parametrize("version", [3, 8])
 def test_a_task_survives_a_restart_of_the_server(version: int, tmp_path: Path) -> None:
     """Example C of the draft: 5xx after a 104 is no end."""
     data = tmp_path / "data"

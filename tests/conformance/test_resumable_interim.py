@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 BODY = b"hello world"
 UNKNOWN = "/files/0123456789abcdef0123456789abcdef"
 EXPECT = {"Expect": "100-continue"}
-TELLING = [Draft(5), Draft(8)]
+TELLING = [Draft(8)]
 SILENT = [Draft(4)]
 
 
