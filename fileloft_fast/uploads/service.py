@@ -246,6 +246,7 @@ class Service(Admitting):
             modified_at=now,
             expires_at=self._expiry.after(now),
             owner=owner_of(head),
+            hashes=self._hashes,
         )
         return [part for part in parts if part is not None], info
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.endpoint import Endpoint, metadata
+from tests.resumption import digest_of
 from tests.wire import OCTETS, Answer
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def test_partials_become_one_upload(tus: Endpoint) -> None:
     assert told["Upload-Length"] == told["Upload-Offset"] == "11"
     assert told["Upload-Concat"] == listed
     tus.assert_holds(final, b"hello world")
+
+
+def test_what_is_joined_is_hashed_as_a_whole(fleet: Fleet) -> None:
+    """With FILELOFT_DIGEST, T171: HEAD tells the digest of all of it (RFC 9530)."""
+    hashing = fleet.endpoint(DIGEST="sha256", ENABLE_CONCATENATION="1")
+    listed = f"final;{partial(hashing, b'hello ')} {partial(hashing, b'world')}"
+    final = hashing.path_of(concatenate(hashing, listed))
+    assert hashing.head(final)["Repr-Digest"] == digest_of(b"hello world")
 
 
 @pytest.mark.parametrize("size", [4096, 1_000_000])
