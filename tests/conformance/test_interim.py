@@ -43,6 +43,7 @@ def test_a_small_upload_has_its_interim_and_its_final_answer_at_once(
         assert wire.read().interim == (104,)
         assert not wire.leftover
     assert data.startswith(b"HTTP/1.1 104 Upload Resumption Supported\r\n")
+    assert b"\r\n\r\nHTTP/1.1 201 Created\r\n" in data
 
 
 @pytest.mark.parametrize("chunked", [False, True])
