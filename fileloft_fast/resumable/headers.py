@@ -22,7 +22,9 @@ LARGEST: Final = 999_999_999_999_999
 # parameters and inner lists would take 60 ms. Every digest that is registered fits twice.
 _LONGEST: Final = 2048
 
-_FLAGS: Final = {"?0": False, "?1": True}
+FLAGS: Final = {"?0": False, "?1": True}
+"""The Booleans as nearly everybody sends them: a look-up instead of a parser, on every request."""
+
 _FLAG_VALUES: Final = ("?0", "?1")
 _NAMED: Final = {str(number): version for number, version in VERSIONS.items()}
 
@@ -76,8 +78,7 @@ def maybe_ends(fields: Mapping[str, str], version: Version) -> bool | None:
     value = fields.get(version.field)
     if value is None:
         return None
-    # As nearly everybody sends it: a look-up instead of a parser, on every request.
-    flag = _FLAGS.get(value)
+    flag = FLAGS.get(value)
     if flag is None:
         flag = maybe_flag(value)
     return None if flag is None else flag is not version.inverse

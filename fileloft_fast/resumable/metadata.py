@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from fileloft_fast.model import NO_METADATA, Metadata
 from fileloft_fast.resumable.headers import is_partial_type
-from fileloft_fast.tus.headers import OFFSET_STREAM, parse_metadata, render_metadata
+from fileloft_fast.tus.headers import OFFSET_STREAM, parse_metadata, render_pair
 
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _find_parameters: Final = re.compile(
@@ -38,9 +38,8 @@ def representation_metadata(fields: Mapping[str, str]) -> Metadata:
     disposition = fields.get("content-disposition")
     name = None if disposition is None else maybe_filename(disposition)
     if name:
-        pair = ("filename", name)
-        pairs.append(pair)
-        texts.append(render_metadata((pair,)))
+        pairs.append(("filename", name))
+        texts.append(render_pair("filename", name))
     kind = _maybe_type(fields.get("content-type"))
     if kind is not None:
         pairs.append(kind[0])
@@ -48,9 +47,9 @@ def representation_metadata(fields: Mapping[str, str]) -> Metadata:
     coding = fields.get("content-encoding")
     if coding and coding.lower() != "identity":
         # The bytes stay coded, here and for whoever reads them (Content Codings).
-        pair = ("contentencoding", coding.encode("latin-1", errors="replace"))
-        pairs.append(pair)
-        texts.append(render_metadata((pair,)))
+        value = coding.encode("latin-1", errors="replace")
+        pairs.append(("contentencoding", value))
+        texts.append(render_pair("contentencoding", value))
     return Metadata(",".join(texts), tuple(pairs)) if pairs else NO_METADATA
 
 
@@ -62,8 +61,8 @@ def _maybe_type(kind: str | None) -> tuple[tuple[str, bytes], str] | None:
     """
     if not kind or kind == OFFSET_STREAM or is_partial_type(kind):
         return None
-    pair = ("filetype", kind.encode("latin-1", errors="replace"))
-    return pair, render_metadata((pair,))
+    value = kind.encode("latin-1", errors="replace")
+    return ("filetype", value), render_pair("filetype", value)
 
 
 def maybe_filename(disposition: str) -> bytes | None:

@@ -23,6 +23,7 @@ from fileloft_fast.errors import (
 from fileloft_fast.model import Capability, Checksum, Offset, RequestHead, UploadId, UploadInfo
 from fileloft_fast.resumable.digests import parse_digests, parse_wish
 from fileloft_fast.resumable.headers import (
+    FLAGS,
     INTEROP,
     LARGEST,
     PARTIAL,
@@ -61,7 +62,11 @@ def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
             return None
         return FINAL
     version = None if rules.mode is _OFF else maybe_version(number)
-    return version if version is not None and _is_draft(head, version, rules) else None
+    if version is None:
+        return None
+    if head.method == "POST" and head.headers.get(version.field) in FLAGS:
+        return version  # as nearly every creation is sent
+    return version if _is_draft(head, version, rules) else None
 
 
 def claim_creation(head: RequestHead, rules: ResumableRules) -> Version | None:

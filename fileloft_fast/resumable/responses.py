@@ -111,10 +111,8 @@ class ResumableAnswers(Answers):
 
     # -- interim --------------------------------------------------------------------------------
 
-    def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
-        """Return the 104 that names the upload; None where it would not arrive."""
-        if not self._resumable.may_announce(head):
-            return None
+    def announced(self, head: RequestHead, info: UploadInfo) -> Response:
+        """Return the 104 that names the upload; whether it is sent, ``Wanted.announces`` says."""
         location = ("Location", render_location(head, info.id, self._rules))
         limits = self.limits(head, info)
         if limits is self._limits:

@@ -36,10 +36,13 @@ class SpeakingAnswers(Answers):
         self._asked: RequestHead | None = None
         self._spoken: ResumableAnswers | None = None
 
-    def announced(self, head: RequestHead, info: UploadInfo) -> Response | None:
-        """Return the interim answer that names *info*; None where *head* speaks of none."""
-        speaker = self._speaker(head)
-        return None if speaker is None else speaker.announced(head, info)
+    def announced(self, head: RequestHead, info: UploadInfo, version: Version) -> Response:
+        """Return the interim answer that names *info*; see ``ResumableAnswers``.
+
+        *version* is what ``claim`` says of *head*: what is asked next of it need not ask again.
+        """
+        self._asked, self._spoken = head, self._by_version[version.number]
+        return self._spoken.announced(head, info)
 
     def progressed(self, head: RequestHead, offset: Offset) -> Response | None:
         """Return the interim answer that tells *offset*; None where *head* speaks of none."""
@@ -89,13 +92,9 @@ class SpeakingAnswers(Answers):
         return super().failed(error, head) if speaker is None else speaker.failed(error, head)
 
     def _speaker(self, head: RequestHead | None) -> ResumableAnswers | None:
-        """Return who answers *head*; one that is answered twice, by 104 first, is kept for that."""
         if head is None:
             return None
         if head is self._asked:
             return self._spoken
         version = self._claim(head, self.resumable)
-        if version is None:
-            return None
-        self._asked, self._spoken = head, self._by_version[version.number]
-        return self._spoken
+        return None if version is None else self._by_version[version.number]

@@ -79,7 +79,12 @@ def parse_metadata(raw: str) -> Metadata:
 
 def render_metadata(pairs: Iterable[tuple[str, bytes]]) -> str:
     """Return ``Upload-Metadata`` for *pairs*; a pair with an empty value is the key alone."""
-    return ",".join([f"{key} {_encoded(value)}" if value else key for key, value in pairs])
+    return ",".join([render_pair(key, value) for key, value in pairs])
+
+
+def render_pair(key: str, value: bytes) -> str:
+    """Return one pair of ``Upload-Metadata``."""
+    return f"{key} {b2a_base64(value, newline=False).decode()}" if value else key
 
 
 def parse_checksum(value: str, algorithms: Mapping[str, int]) -> Checksum:
@@ -99,11 +104,7 @@ def parse_checksum(value: str, algorithms: Mapping[str, int]) -> Checksum:
 
 def render_checksum(checksum: Checksum) -> str:
     """Return the value of ``Upload-Checksum``."""
-    return f"{checksum.algorithm} {_encoded(checksum.digest)}"
-
-
-def _encoded(value: bytes) -> str:
-    return b2a_base64(value, newline=False).decode()
+    return render_pair(checksum.algorithm, checksum.digest)
 
 
 def _decoded(

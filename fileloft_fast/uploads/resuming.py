@@ -107,8 +107,7 @@ class ResumingService(Service):
 
     # -- creation -------------------------------------------------------------------------------
 
-    def _draft(self, head: RequestHead, wanted: Create) -> UploadInfo:
-        info = super()._draft(head, wanted)
+    def _drafted(self, info: UploadInfo, wanted: Create) -> UploadInfo:
         resumption = _resumption(wanted)
         if resumption is None:
             return info
@@ -124,27 +123,18 @@ class ResumingService(Service):
             expected=expected,
         )
 
-    # Neither this one nor those of bytes are coroutines: what awaits tus's would add one to it.
-    def _make(
-        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
-    ) -> Coroutine[Any, Any, UploadInfo]:
-        resumption = wanted.resumption
-        if not isinstance(resumption, Wanted):
-            return super()._make(head, info, wanted, body)
-        return self._make_resumable(head, info, wanted, resumption, body)
-
     async def _make_resumable(
-        self,
-        head: RequestHead,
-        info: UploadInfo,
-        wanted: Create,
-        resumption: Wanted,
-        body: Body,
+        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
     ) -> UploadInfo:
-        planned = plan_create(resumption, self._with(self._rules_for(head)))
-        if not body.at_hand:
-            return await self._make_held(head, info, wanted, planned, body)
-        room = await self._room(head, info, planned, wanted)
+        resumption = _resumption(wanted)
+        assert resumption is not None
+        room = None
+        told = wanted.size is not None and wanted.length is not None  # and compared by ``plan``
+        if not (told and body.at_hand and self._access is None):
+            planned = plan_create(resumption, self._with(self._rules_for(head)))
+            if not body.at_hand:
+                return await self._make_held(head, info, wanted, planned, body)
+            room = await self._room(head, info, planned, wanted)
         try:
             data = self._intake.verified(wanted, body, room)
         except TooLargeError as error:
@@ -165,11 +155,10 @@ class ResumingService(Service):
     ) -> None:
         """Name the upload, not before it is there: who hears of it may ask for it at once."""
         if resumption.announces and self._speaking is not None:
-            interim = self._speaking.announced(head, info)
-            if interim is not None and self._access is not None:
+            interim = self._speaking.announced(head, info, resumption.version)
+            if self._access is not None:
                 interim = self._access.addressed(body.head, interim)
-            if interim is not None:
-                body.announce(interim)
+            body.announce(interim)
 
     def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:
         resumption = _resumption(wanted)
@@ -181,6 +170,7 @@ class ResumingService(Service):
 
     # -- bytes ----------------------------------------------------------------------------------
 
+    # Neither this one nor the next but two are coroutines: one that awaits tus's is paid by tus.
     def _add(  # noqa: PLR0913, PLR0917 - see Service
         self,
         head: RequestHead,
@@ -290,8 +280,9 @@ def _resumption(wanted: Append | Create) -> Wanted | None:
 def _holding(info: UploadInfo, resumption: Wanted, data: bytes) -> UploadInfo:
     """Return *info* as it is with a body that was all at hand. Raises DigestMismatchError."""
     offset = Offset(len(data))
-    if not resumption.ends:
-        return replace(info, offset=offset)
-    length = plan_end(resumption, info.length, offset)
-    info = replace(info, offset=offset, length=length, awaits_end=False)
+    if not resumption.ends or (info.length == offset and not info.awaits_end):
+        info = replace(info, offset=offset)
+    else:
+        length = plan_end(resumption, info.length, offset)
+        info = replace(info, offset=offset, length=length, awaits_end=False)
     return hashed(info, data) if info.hashes else info

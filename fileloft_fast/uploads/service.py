@@ -34,6 +34,8 @@ from fileloft_fast.uploads.intake import check_held, hashed
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from fileloft_fast.access import Access
+    from fileloft_fast.model import Permit
     from fileloft_fast.stores import Found
     from fileloft_fast.tus.plan import AppendPlan
     from fileloft_fast.uploads.locks import Hold
@@ -78,7 +80,7 @@ class Service(Admitting):
         request of tus, a call less is a percent.
         """
         now = time.time()
-        return UploadInfo(
+        info = UploadInfo(
             id=self._new_id(head),
             offset=Offset(0),
             length=wanted.length,
@@ -91,21 +93,35 @@ class Service(Admitting):
             owner=owner_of(head),
             hashes=self._hashes,
         )
+        return info if wanted.resumption is None else self._drafted(info, wanted)
 
-    async def _make_counted(
+    def _make_counted(
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
-    ) -> UploadInfo:
+    ) -> Coroutine[Any, Any, UploadInfo]:
         """Make *info* with what *body* brings; return it as it is then."""
         if self._access is None or head.permit is None:
-            return await self._make(head, info, wanted, body)
-        async with self._access.counted(head.permit, info):
+            return self._make(head, info, wanted, body)
+        return self._make_allowed(head, info, wanted, body, self._access, head.permit)
+
+    async def _make_allowed(  # noqa: PLR0913, PLR0917 - a request, and what it may do
+        self,
+        head: RequestHead,
+        info: UploadInfo,
+        wanted: Create,
+        body: Body,
+        access: Access,
+        permit: Permit,
+    ) -> UploadInfo:
+        async with access.counted(permit, info):
             info = await self._make(head, info, wanted, body)
-        self._access.settle(info)
+        access.settle(info)
         return info
 
     async def _make(
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
     ) -> UploadInfo:
+        if wanted.resumption is not None:
+            return await self._make_resumable(head, info, wanted, body)
         if not wanted.has_body:
             if info.hashes:
                 info = hashed(info, b"")
@@ -113,7 +129,9 @@ class Service(Admitting):
             return info
         planned = plan_create(wanted, self._rules_for(head))
         if body.at_hand and wanted.coding is IDENTITY:
-            room = await self._room(head, info, planned, wanted)
+            room = planned.room
+            if self._access is not None:
+                room = await self._room(head, info, planned, wanted)
             data = self._intake.verified(wanted, body, room)
             info = replace(info, offset=Offset(len(data)))
             if info.hashes:
@@ -148,6 +166,17 @@ class Service(Admitting):
             return self._expiry.renewed(received)
 
     # What another protocol does otherwise; see ``uploads.resuming``.
+
+    def _drafted(self, info: UploadInfo, wanted: Create) -> UploadInfo:  # noqa: ARG002
+        """Return what is to be made, with what another protocol wants of it."""
+        return info
+
+    async def _make_resumable(
+        self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
+    ) -> UploadInfo:
+        """Make *info* as another protocol wants it."""
+        planned = plan_create(wanted, self._rules_for(head))
+        return await self._make_held(head, info, wanted, planned, body)
 
     async def _begin(
         self,
@@ -194,7 +223,9 @@ class Service(Admitting):
         hold: Hold,
     ) -> UploadInfo:
         """Do what was planned; return the upload as it is then."""
-        room = await self._room(head, found.info, planned, wanted)
+        room = planned.room
+        if self._access is not None:
+            room = await self._room(head, found.info, planned, wanted)
         was = found.info
         if planned.length != was.length or planned.awaits_end != was.awaits_end:
             found = await self._store.declare(found, planned.length, awaits_end=planned.awaits_end)

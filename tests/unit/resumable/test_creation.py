@@ -261,7 +261,6 @@ def test_i14_nothing_interim_for_http_1_0(version: Version) -> None:
     for interim in Interim:
         by = rules(interim=interim)
         assert not wanted(request, by).announces
-        assert answers(version, by).announced(request, upload(0, 5)) is None
         assert answers(version, by).progressed(request, upload(3).offset) is None
 
 
@@ -286,7 +285,6 @@ def test_a_proxy_may_break_by_interim_answers_and_is_sent_them_only_where_it_doe
     }
     for each, by in by_interim.items():
         own = answers(version, by)
-        assert (own.announced(request, upload(0, 5)) is not None) == (each is Interim.ON)
         told_progress = own.progressed(request, upload(3).offset) is not None
         assert told_progress == (each is Interim.ON and version.tells_progress)
 

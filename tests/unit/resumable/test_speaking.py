@@ -53,7 +53,8 @@ def test_each_version_is_answered_in_its_own_words(each: Version) -> None:
     assert SPEAKING.inspected(looking, INFO) == own.inspected(looking, INFO)
     assert SPEAKING.terminated(deleting) == own.terminated(deleting)
     assert SPEAKING.failed(MISSING, adding) == own.failed(MISSING, adding)
-    assert SPEAKING.announced(making, INFO) == own.announced(making, INFO)
+    assert SPEAKING.announced(making, INFO, each) == own.announced(making, INFO)
+    assert SPEAKING.created(making, INFO) == own.created(making, INFO)
     assert SPEAKING.progressed(making, Offset(7)) == own.progressed(making, Offset(7))
     assert SPEAKING.options(asking) == own.options(asking)
 
@@ -68,7 +69,6 @@ def test_tus_is_answered_as_if_there_was_nothing_else() -> None:
     assert SPEAKING.terminated(adding) == TUS.terminated(adding)
     assert SPEAKING.failed(MISSING, adding) == TUS.failed(MISSING, adding)
     assert SPEAKING.failed(MISSING, None) == TUS.failed(MISSING, None)
-    assert SPEAKING.announced(making, INFO) is None
     assert SPEAKING.progressed(making, Offset(7)) is None
 
 
