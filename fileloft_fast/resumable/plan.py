@@ -247,7 +247,7 @@ def plan_append(info: UploadInfo, wanted: Wanted, rules: ResumableRules) -> Resu
         raise OffsetConflictError(expected=info.offset, got=effect.offset)
     if info.complete:
         return _plan_replay(info, effect, wanted)
-    length = _agreed_length(info, effect, wanted)
+    length = _agreed_length(info, effect)
     _check_total(length, rules)
     room, to_length = _room(info.offset, length, rules)
     if effect.size is not None and room is not None and effect.size > room:
@@ -265,17 +265,15 @@ def _plan_replay(info: UploadInfo, effect: Append, wanted: Wanted) -> Resumption
     return ResumptionPlan(info.offset, info.length, 0, awaits_end=False, replayed=True)
 
 
-def _agreed_length(info: UploadInfo, effect: Append, wanted: Wanted) -> int | None:
+def _agreed_length(info: UploadInfo, effect: Append) -> int | None:
     """Return the length from now on: every request that tells one tells the same (I07)."""
     told = effect.declared_length
     if info.length is None:
-        if told is not None and told < info.offset:
-            raise InconsistentLengthError("the length is less than what the upload holds")
+        if told is not None and told < info.offset + (effect.size or 0):
+            raise InconsistentLengthError("the length is less than what the upload is to hold")
         return told
     if told is not None and told != info.length:
         raise InconsistentLengthError("the length is not the one that was told before")
-    if not wanted.ends and effect.size is not None and effect.offset + effect.size > info.length:
-        raise OverrunError("the body is longer than what is left of the upload")
     return info.length
 
 

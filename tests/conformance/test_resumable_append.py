@@ -159,6 +159,8 @@ def test_a_length_may_be_told_late(up: Resumption) -> None:
     """
     upload = up.create_holding(HALF, None)
     assert "Upload-Length" not in up.head(upload)
+    contradictory = up.append(upload, 5, REST, {"Upload-Length": "10"})
+    up.assert_problem(contradictory, 400, "inconsistent-upload-length" if up.draft.late else "")
     assert up.append(upload, 5, b"", {"Upload-Length": "11"}).status == up.draft.appended
     assert up.head(upload)["Upload-Length"] == "11"
     up.assert_problem(
