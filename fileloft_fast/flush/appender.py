@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ class SpooledAppender:
         self._checked = checked
         self._waiting: asyncio.Task[None] | None = None
         self._cancelled = False
+        self._note()
 
     async def write(self, data: bytes) -> None:
         """Append *data* as soon as there is room; see ``Appender``.
@@ -63,9 +64,12 @@ class SpooledAppender:
         """
         if not (self._checked and self.received):
             await self._wait_for_room()
-        await self._inner.write(data)
-        self.received += len(data)
-        self._arrived(self.received)
+        pieces = (data,) if self._inner.running is None else self._cut(data)
+        for piece in pieces:
+            await self._inner.write(piece)
+            self.received += len(piece)
+            self._note()
+            self._arrived(self.received)
 
     def cancel(self) -> None:
         """End a ``write`` that waits for room."""
@@ -89,6 +93,7 @@ class SpooledAppender:
 
         def arrived(moved: int) -> None:
             inner.received = self.received = done + moved
+            self._note()
             self._arrived(self.received)
 
         return SlicedTransfer(
@@ -127,7 +132,10 @@ class SpooledAppender:
         """See ``Appender``."""
         async with self._closing():
             await self._inner.keep()
+        if self._checked:
+            self._forget()
         info = self._with(0 if self._checked else self.received)
+        info = replace(info, digests=self._inner.digests)
         try:
             self._dock.arrived(self._shipment, info)
             await self._mode.kept(self._shipment, info)
@@ -139,6 +147,7 @@ class SpooledAppender:
         try:
             await self._inner.discard()
         finally:
+            self._forget()
             await self._discarded()
 
     @asynccontextmanager
@@ -155,13 +164,39 @@ class SpooledAppender:
         finally:
             self._dock.release(self._shipment)
 
+    def _note(self) -> None:
+        """Keep what the upload hashes to up to here: it may have to go on from here.
+
+        Where it is compressed nobody could tell which of the store's bytes that is.
+        """
+        running = self._inner.running
+        if running is not None and self._shipment.compressor is None:
+            self._shipment.states[running.at] = running.value()
+
+    def _forget(self) -> None:
+        """Of bytes that were taken back nothing is kept."""
+        states = self._shipment.states
+        for end in [end for end in states if end > self._info.offset]:
+            del states[end]
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        """Cut *data* where parts end: what has left may not be read again, so that it is noted."""
+        part, at = self._shipment.part_bytes, 0
+        while at < len(data):
+            end = at + part - (self._info.offset + self.received) % part
+            yield data[at:end]
+            at = end
+
     def _with(self, received: int) -> UploadInfo:
         offset = Offset(self._info.offset + received)
         return replace(self._info, offset=offset, modified_at=time.time())
 
     def _arrived(self, received: int) -> None:
         if not self._checked:
-            self._dock.arrived(self._shipment, self._with(received))
+            info = self._with(received)
+            if info.hashes and info.complete:  # it leaves with what it hashes to: see ``commit``
+                info = replace(info, awaits_end=True)
+            self._dock.arrived(self._shipment, info)
 
     async def _room(self) -> None:
         with doing("waiting for room"):

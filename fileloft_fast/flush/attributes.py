@@ -29,6 +29,7 @@ def attributes_of(info: UploadInfo, *, zstd: bool = False) -> Attributes:
     The metadata is a courtesy to those who look into the bucket: names are made lower-case, ``_``
     becomes ``-``, values are percent-encoded. Left out are names that no store takes, that are ours
     or come twice, empty values, and pairs for which there is no room. The record has all of it.
+    Digests that are known when the object is begun stand there too, as ``fileloft-sha256`` in hex.
     """
     kind, shown = media_type(info.metadata)
     return Attributes(
@@ -42,7 +43,8 @@ def attributes_of(info: UploadInfo, *, zstd: bool = False) -> Attributes:
 
 def _metadata(info: UploadInfo) -> dict[str, str]:
     metadata = {ID_NAME: str(info.id)}
-    room = LARGEST - len(ID_NAME) - len(info.id)
+    metadata |= {f"{_OWN}{each.algorithm}": each.digest.hex() for each in info.digests}
+    room = LARGEST - sum(len(name) + len(text) for name, text in metadata.items())
     for key, value in info.metadata.pairs:
         name = key.lower().replace("_", "-")
         if not value or len(value) > room or name in metadata or not _is_free(name):

@@ -84,11 +84,14 @@ class ChunkMode:
         """Everything leaves; see ``Mode``."""
         return True
 
-    async def created(self, info: UploadInfo) -> None:
+    async def created(self, info: UploadInfo, running: bytes = b"") -> None:
         """Put the record, which must be the first; see ``Mode``."""
-        record = Record(info=info)
+        record = Record(info=info, running=running)
         self._ledger.courses[info.id] = Course(self._checkpoints, Version(record, None))
-        await self._finish(self._dock.shipment(info), info)
+        shipment = self._dock.shipment(info)
+        if running:
+            shipment.states[info.offset] = running
+        await self._finish(shipment, info)
 
     async def load(self, upload: UploadId) -> RemoteFound:
         """Read the record; see ``Mode``."""
@@ -122,7 +125,10 @@ class ChunkMode:
 
     async def declared(self, found: SpoolFound) -> Found:
         """Write the record; or finish the upload, where that was all it lacked; see ``Mode``."""
-        record, tag = await self._finish(self._dock.shipment(found.info), found.info)
+        shipment, slot = self._dock.shipment(found.info), found.local.slot
+        if slot is not None:  # it may be another shipment than the one that was opened
+            shipment.states[found.info.offset] = slot.value.rstrip()
+        record, tag = await self._finish(shipment, found.info)
         return RemoteFound(info_of(record, self._ttl_s), record, tag)
 
     async def committed(self, shipment: Shipment, info: UploadInfo) -> UploadInfo:
@@ -211,6 +217,8 @@ class ChunkMode:
             for receipt in record.receipts:
                 shipment.accept(receipt)
             shipment.punched_to = record.shipped
+        if record.running:
+            shipment.states[info.offset] = record.running
         shipment.arrive(info)
         return shipment
 

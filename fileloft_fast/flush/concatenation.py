@@ -28,6 +28,7 @@ from fileloft_fast.flush.patience import Patience
 from fileloft_fast.flush.record import Record, RecordState, record_key, render_record
 from fileloft_fast.flush.retry import Backoff
 from fileloft_fast.model import FileSlice, Offset, UploadInfo
+from fileloft_fast.stores.fs.hashing import begun
 from fileloft_fast.stores.remote.objects import ABSENT
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Concatenation:
         kept = [part.local for part in parts if isinstance(part, SpoolFound) and self._stays(part)]
         if len(kept) == len(parts):
             return await self._make_here(info, kept)
-        if not kept:
+        if not kept and not info.hashes:  # the bytes have to pass here to be hashed
             with contextlib.suppress(CannotJoinError):
                 return await self._join(info, parts)
         return await self._pour(info, parts)
@@ -165,9 +166,10 @@ class Concatenation:
         empty = replace(info, offset=Offset(0))
         await dock.spool.create(empty, b"")
         try:
-            await mode.created(empty)
+            empty, running = await begun(dock.spool, empty)
+            await mode.created(empty, running)
             if empty.complete:
-                return info
+                return empty
             found = await mode.opened(await mode.load(info.id))
             shipment = dock.shipment(found.info, ships=mode.ships(info))
             inner = await dock.spool.open(found.local)

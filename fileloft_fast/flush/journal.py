@@ -46,14 +46,23 @@ class Session(msgspec.Struct, frozen=True, tag="session"):
     name: str
 
 
-class Part(msgspec.Struct, frozen=True, tag="part"):
-    """The store has the bytes from *offset* of the object on; the rest is the ``Receipt``."""
+class Part(msgspec.Struct, frozen=True, tag="part", omit_defaults=True):
+    """The store has the bytes from *offset* of the object on; the rest is the ``Receipt``.
+
+    *running*: what the upload hashes to up to the end of them, "" not known: they may be holes.
+    """
 
     number: int
     offset: int
     size: int
     tag: str
     crc32c: int
+    running: str = ""
+
+    @property
+    def end(self) -> int:
+        """Where the byte after the last one lies."""
+        return self.offset + self.size
 
     @property
     def receipt(self) -> Receipt:

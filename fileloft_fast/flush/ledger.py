@@ -143,8 +143,10 @@ class SpoolLedger:
 
     async def part(self, shipment: Shipment, receipt: Receipt, offset: int) -> bool:
         """See ``Ledger``."""
+        running = shipment.states.get(offset + receipt.size, b"").decode()
         await self._note(
-            shipment, Part(receipt.number, offset, receipt.size, receipt.tag, receipt.crc32c)
+            shipment,
+            Part(receipt.number, offset, receipt.size, receipt.tag, receipt.crc32c, running),
         )
         if not shipment.keeps:
             return True

@@ -48,9 +48,10 @@ class Mode(Protocol):
     def ships(self, info: UploadInfo) -> bool:
         """Whether the bytes of *info* leave the spool as an object of their own."""
 
-    async def created(self, info: UploadInfo) -> None:
+    async def created(self, info: UploadInfo, running: bytes = b"") -> None:
         """Promise an upload that was just made in the spool, its first bytes included.
 
+        *running*: what these hash to.
         Whatever it raises, the store removes the upload again.
         """
 
@@ -115,7 +116,7 @@ class FinishMode:
         """Everything leaves; see ``Mode``."""
         return True
 
-    async def created(self, info: UploadInfo) -> None:
+    async def created(self, info: UploadInfo, running: bytes = b"") -> None:  # noqa: ARG002 - ChunkMode's
         """See ``Mode``."""
         if info.complete:
             await self.committed(self._dock.shipment(info, ships=self.ships(info)), info)
@@ -232,7 +233,7 @@ class SpoolMode(FinishMode):
         """See ``Mode``."""
         return info.concat is not Concat.PARTIAL
 
-    async def created(self, info: UploadInfo) -> None:
+    async def created(self, info: UploadInfo, running: bytes = b"") -> None:  # noqa: ARG002 - ChunkMode's
         """See ``Mode``."""
         if info.complete:
             self._dock.release(self._dock.shipment(info, ships=self.ships(info)))

@@ -18,6 +18,7 @@ from fileloft_fast.errors import StoreError, WireError
 from fileloft_fast.model import NO_METADATA, Concat, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.info_file import render_time, texts_of
 from fileloft_fast.stores.remote.objects import Receipt
+from fileloft_fast.stores.running import digests_of_texts, known_hashes, texts_of_digests
 from fileloft_fast.tus.headers import parse_metadata
 
 RECORD_SUFFIX: Final = ".info"
@@ -54,6 +55,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     ``owner`` is the spool that has the bytes (finish and spool mode), "" where any replica may go
     on. ``receipts`` are the parts in front of ``tails``, in order; one of number 0 where the
     session is sequential. ``object_bytes`` and ``encoding`` say how a stored object is kept.
+    ``running``: what its bytes hash to so far (chunk mode; see ``stores.running``), b"" not known.
     ``nonce``: no two writes are alike, so that a writer knows its own, and its tag is new.
     """
 
@@ -66,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     tails: tuple[Tail, ...] = ()
     object_bytes: int = 0
     encoding: str = ""
+    running: bytes = b""
     nonce: str = msgspec.field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -109,6 +112,10 @@ class _Fast(msgspec.Struct):
     encoding: str = ""
     subject: str = ""  # the upload's owner; that of the record is a spool
     awaits_end: bool = False
+    hashes: list[str] = []
+    expected: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    running: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Contents(msgspec.Struct):
@@ -169,8 +176,14 @@ def render_record(record: Record) -> bytes:
         "encoding": record.encoding,
         "subject": info.owner,
     }
-    if info.awaits_end:  # a version that does not know it takes the upload for complete
-        fast["awaits_end"] = True
+    few = {
+        "awaits_end": info.awaits_end,  # a version that does not know it takes it for complete
+        "hashes": info.hashes,
+        "expected": texts_of_digests(info.expected),
+        "digests": texts_of_digests(info.digests),
+        "running": msgspec.Raw(record.running) if record.running else None,
+    }
+    fast |= {key: value for key, value in few.items() if value}
     return _ENCODER.encode(
         {
             "id": info.id,
@@ -203,7 +216,7 @@ def parse_record(contents: bytes, upload: UploadId) -> Record | None:
         raise StoreError(f"the record of {upload} was written by a newer version")
     try:
         return _record(_DECODER.decode(contents), upload)
-    except (msgspec.DecodeError, WireError) as error:
+    except (msgspec.DecodeError, ValueError, WireError) as error:
         raise StoreError(f"the record of {upload} cannot be read: {error}") from error
 
 
@@ -230,6 +243,9 @@ def _record(contents: _Contents, upload: UploadId) -> Record:
         modified_at=fast.modified_at,
         owner=fast.subject,
         awaits_end=fast.awaits_end,
+        hashes=known_hashes(fast.hashes),
+        expected=digests_of_texts(fast.expected),
+        digests=digests_of_texts(fast.digests),
     )
     return Record(
         info=info,
@@ -241,6 +257,7 @@ def _record(contents: _Contents, upload: UploadId) -> Record:
         tails=tuple(fast.tails),
         object_bytes=fast.object_bytes,
         encoding=fast.encoding,
+        running=bytes(fast.running),
         nonce=fast.nonce,
     )
 

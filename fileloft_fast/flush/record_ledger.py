@@ -75,7 +75,9 @@ class RecordLedger:
         """
         course = self._course(shipment)
         is_due = asyncio.get_running_loop().time() - course.written_at >= self._note_s
-        if is_due and shipment.shipped_end > course.record.info.offset:
+        end = shipment.shipped_end
+        is_known = not shipment.info.hashes or end in shipment.states
+        if is_due and is_known and end > course.record.info.offset:
             try:
                 await self.count_parts(shipment)
             except StoreError as error:
@@ -97,13 +99,17 @@ class RecordLedger:
         await self._write(
             shipment,
             info=replace(
-                self._info(shipment, shipment.ready), length=shipment.ready, awaits_end=False
+                self._info(shipment, shipment.ready),
+                length=shipment.ready,
+                awaits_end=False,
+                digests=shipment.info.digests,
             ),
             state=RecordState.STORED,
             session="",
             receipts=(),
             tails=(),
             object_bytes=head.size,
+            running=b"",
         )
         self.drop(self._course(shipment).take_outdated())
 
@@ -137,9 +143,11 @@ class RecordLedger:
     async def count_parts(self, shipment: Shipment, tails: tuple[Tail, ...] = ()) -> None:
         """Write the record anew: what has left without a gap, and *tails* behind it, count."""
         end = shipment.shipped_end
+        offset = tails[-1].end if tails else end
         await self._write(
             shipment,
-            info=self._info(shipment, tails[-1].end if tails else end),
+            info=self._info(shipment, offset),
+            running=shipment.states.get(offset, b""),
             receipts=tuple(r for r in shipment.parts() if r.number * shipment.part_bytes <= end),
             tails=tails,
         )

@@ -28,7 +28,9 @@ from fileloft_fast.flush.journal import (
 )
 from fileloft_fast.model import UPLOAD_ID_PATTERN, Concat, Offset, UploadId
 from fileloft_fast.observe.log import fields
+from fileloft_fast.stores.fs.hashing import is_to_be_hashed, keep_running
 from fileloft_fast.stores.remote.objects import ObjectHead
+from fileloft_fast.stores.running import Running
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.compress import Compressor
@@ -166,6 +168,7 @@ class Recovery:
         self._check_place(upload, memory.begin)
         if memory.begin is None and memory.frame is None:
             self._ledger.close(upload)
+            found = await self._hashed(found)
             shipment = self._dock.shipment(found.info, ships=self._mode.ships(found.info))
             shipment.asked = found.info.complete
             self._dock.release(shipment)
@@ -180,9 +183,33 @@ class Recovery:
                 shipment.stored = ObjectHead(
                     key=shipment.key, size=shipment.ready, tag=memory.completed.tag
                 )
+            shipment.halted += 1  # it leaves with what it hashes to, if that can be known
             self._dock.flusher.add(shipment)
+            await self._catch_up(found, memory, shipment)
+            shipment.arrive((await self._hashed(found)).info)
+            self._dock.flusher.resume(shipment)
         if found.info.concat is Concat.FINAL and not found.info.complete:
             await self._mode.remove(upload)  # whoever put it together was never told of it
+
+    async def _catch_up(self, found: FsFound, memory: Memory, shipment: Shipment) -> None:
+        """Let the slot of the hashes be of a place from which the bytes are here."""
+        slot, info = found.slot, found.info
+        if slot is None or info.digests:
+            return
+        fits = range(shipment.hole_end, info.offset + 1)
+        states = {each.end: each.running for each in memory.parts.values() if each.running}
+        running = Running.maybe_restored(info.hashes, slot.value)
+        ends = [end for end in states if end in fits]
+        if ends and (running is None or running.at not in range(max(ends), info.offset + 1)):
+            await self._dock.spool.keep_hashes(found, states[max(ends)].encode())
+
+    async def _hashed(self, found: FsFound) -> FsFound:
+        """Return *found* with its digests, where it is complete and a crash has left none."""
+        if not (found.info.complete and is_to_be_hashed(found)):
+            return found
+        spool = self._dock.spool
+        found = replace(found, slot=(await spool.load(found.info.id)).slot)
+        return replace(found, info=await keep_running(spool, found, None))
 
     def _check_place(self, upload: UploadId, begin: Begin | None) -> None:
         """Raise StoreError where the upload was begun elsewhere: its session is not here."""

@@ -84,7 +84,7 @@ class Shipment:
         "compressor", "counted", "crc32c", "denials", "ended", "failure", "gives_way", "halted",
         "info", "keeps", "kept", "key", "lost", "part_bytes", "progress", "punched_to", "queued",
         "raw_punched_to", "ready", "receipts", "resting", "session", "session_lost", "settled",
-        "ships", "stored", "taken", "tasks", "unnamed", "waiters",
+        "ships", "states", "stored", "taken", "tasks", "unnamed", "waiters",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0915 - what the dock puts together, and all there is to know
@@ -141,6 +141,8 @@ class Shipment:
         """Whether the store was asked for the object, so that it may be there."""
         self.crc32c: int | None = None
         """Of the whole, once it was told to the store."""
+        self.states: dict[int, bytes] = {}
+        """What the upload's bytes hash to up to some places where it may have to go on from."""
         self.progress = 0
         """Grows with every step that the store has taken."""
         self.failure: BaseException | None = None
@@ -195,6 +197,8 @@ class Shipment:
         self.receipts[receipt.number] = receipt
         while self._shipped + 1 in self.receipts:
             self._shipped += 1
+        for end in [end for end in self.states if end < self.shipped_end]:
+            del self.states[end]
 
     def forget_from(self, offset: int) -> None:
         """Take back receipts of bytes from *offset* on: they will be sent again."""

@@ -17,6 +17,8 @@ from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.stores import Look
+from fileloft_fast.stores.fs.hashing import begun
+from fileloft_fast.stores.running import Running
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.dock import Dock
@@ -68,7 +70,7 @@ class SpooledStore:
         self._dock.plan(info.length)
         await self._spool.create(info, body)
         try:
-            await self._mode.created(info)
+            await self._mode.created(*await begun(self._spool, info))
         except BaseException:
             await self._mode.remove(info.id)
             raise
@@ -107,6 +109,8 @@ class SpooledStore:
         if found.info.complete:
             await self._mode.confirm(found)
             return found.info
+        if found.info.hashes:
+            return await self._append_hashed(found, body)
         opened, shipment = await self._opened(found)
         async with self._discarding(shipment):
             await self._dock.flusher.room_for(shipment)
@@ -117,6 +121,15 @@ class SpooledStore:
             return await self._mode.committed(shipment, info)
         finally:
             self._dock.release(shipment)
+
+    async def _append_hashed(self, found: Found, body: bytes) -> UploadInfo:
+        appender = await self.open(found)
+        try:
+            await appender.write(body)
+        except BaseException:
+            await appender.keep()
+            raise
+        return await appender.commit()
 
     async def open(
         self, found: Found, *, checked: bool = False, algorithm: str | None = None
@@ -135,9 +148,13 @@ class SpooledStore:
         """See ``Store``."""
         if isinstance(found, SpoolFound) and not found.info.digests:
             return await self._spool.digests(found.local)
-        if len(found.info.digests) < len(found.info.hashes):
+        info, digests = found.info, found.info.digests
+        if isinstance(found, RemoteFound) and not info.complete:
+            running = Running.maybe_restored(info.hashes, found.record.running)
+            digests = running.checksums() if running and running.at == info.offset else ()
+        if len(digests) < len(info.hashes):
             raise StoreError("the hash of bytes that are here no more is lost")
-        return found.info.digests
+        return digests
 
     async def concatenate(self, info: UploadInfo, parts: Sequence[Found]) -> UploadInfo:
         """See ``Store``. TooLargeError."""

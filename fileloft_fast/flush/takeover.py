@@ -17,6 +17,7 @@ from fileloft_fast.errors import ObjectNotFoundError, StoreError, UploadLockedEr
 from fileloft_fast.flush.found import SpoolFound
 from fileloft_fast.model import Offset
 from fileloft_fast.stores.fs.failures import store_error
+from fileloft_fast.stores.fs.info_file import NO_HASHES
 
 if TYPE_CHECKING:
     from fileloft_fast.flush.checkpoint import Checkpoints, Version
@@ -57,6 +58,9 @@ class Takeover:
         except OSError as error:
             raise store_error(error) from error
         local = await self._spool.load(info.id)
+        if local.slot is not None:
+            await self._spool.keep_hashes(local, version.record.running or NO_HASHES)
+            local = await self._spool.load(info.id)
         return SpoolFound(info, replace(local, info=info))
 
     async def _fill(self, version: Version) -> None:

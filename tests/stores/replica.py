@@ -100,9 +100,15 @@ class Replica:
         self.memory.faults.down = True
         await self.close()
 
-    async def create(self, upload: UploadId, length: int | None, body: bytes = b"") -> None:
+    async def create(
+        self,
+        upload: UploadId,
+        length: int | None,
+        body: bytes = b"",
+        hashes: tuple[str, ...] = (),
+    ) -> None:
         """POST."""
-        info = UploadInfo(id=upload, offset=Offset(len(body)), length=length)
+        info = UploadInfo(id=upload, offset=Offset(len(body)), length=length, hashes=hashes)
         await self.store.create(info, body)
 
     async def head(self, upload: UploadId) -> UploadInfo:

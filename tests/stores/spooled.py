@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -17,7 +18,15 @@ from fileloft_fast.config import AckMode, SyncMode
 from fileloft_fast.dataplane import Engine
 from fileloft_fast.flush import FlushPlan, Spool, SpooledStore, open_store
 from fileloft_fast.flush.retry import Backoff
-from fileloft_fast.model import ByteStream, Concat, FileSlice, Offset, UploadId, UploadInfo
+from fileloft_fast.model import (
+    ByteStream,
+    Checksum,
+    Concat,
+    FileSlice,
+    Offset,
+    UploadId,
+    UploadInfo,
+)
 from tests.stores.memory import Bucket, MemoryObjects
 
 if TYPE_CHECKING:
@@ -38,6 +47,11 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fileloft_fast.flush.flusher, "Backoff", soon)
     monkeypatch.setattr(fileloft_fast.flush.patience, "Backoff", soon)
     monkeypatch.setattr("fileloft_fast.flush.removal._CLEANING_S", 0.05)
+
+
+def digests_of(data: bytes, hashes: tuple[str, ...]) -> tuple[Checksum, ...]:
+    """Return what *data* hashes to by a second source."""
+    return tuple(Checksum(name, hashlib.new(name, data).digest()) for name in hashes)
 
 
 class Spooled:
@@ -71,10 +85,17 @@ class Spooled:
         await self.close()
 
     async def create(
-        self, upload: UploadId, length: int | None, body: bytes = b"", concat: Concat = Concat.NONE
+        self,
+        upload: UploadId,
+        length: int | None,
+        body: bytes = b"",
+        concat: Concat = Concat.NONE,
+        hashes: tuple[str, ...] = (),
     ) -> None:
         """POST."""
-        info = UploadInfo(id=upload, offset=Offset(len(body)), length=length, concat=concat)
+        info = UploadInfo(
+            id=upload, offset=Offset(len(body)), length=length, concat=concat, hashes=hashes
+        )
         await self.store.create(info, body)
 
     async def load(self, upload: UploadId) -> Found:

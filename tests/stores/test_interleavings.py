@@ -25,6 +25,7 @@ from fileloft_fast.errors import (
 )
 from tests.stores.replica import ID, KEY, KINDS, PART, Replica, bucket_of, hurry
 from tests.stores.scheduled import Fate, Schedule, ScheduledObjects
+from tests.stores.spooled import digests_of
 
 if TYPE_CHECKING:
     from tests.stores.memory import Bucket
@@ -45,8 +46,11 @@ _EXPECTED: Final = (
 class World:
     """The bucket, its replicas, and what clients were told."""
 
-    def __init__(self, bucket: Bucket, root: Path, data: bytes) -> None:
+    def __init__(
+        self, bucket: Bucket, root: Path, data: bytes, hashes: tuple[str, ...] = ()
+    ) -> None:
         self.bucket = bucket
+        self.hashes = hashes
         self.data = data
         self.schedule = Schedule()
         self.told = 0
@@ -136,7 +140,10 @@ class World:
             with contextlib.suppress(UploadLockedError):  # a dead replica had finished it
                 await self._request(self.replicas[0], 2 * PART)
         for replica in self.replicas:
-            assert (await replica.head(ID)).complete
+            info = await replica.head(ID)
+            assert info.complete
+            # None where a dead replica had finished it, and could not say so any more.
+            assert info.digests in {(), digests_of(self.data, self.hashes)}
 
     async def close(self) -> None:
         """Stop the replicas, however the story has ended."""
@@ -151,7 +158,8 @@ class World:
 async def story(world: World, turns: Sequence[Turn], *, deferred: bool) -> None:
     """Tell it: each of *turns* says what happens next, of what can happen then."""
     world.schedule.free = True
-    await world.replicas[0].create(ID, None if deferred else len(world.data))
+    length = None if deferred else len(world.data)
+    await world.replicas[0].create(ID, length, hashes=world.hashes)
     world.schedule.free = False
     for kind, choice, nature in turns:
         await world.until_something_waits()
@@ -191,13 +199,18 @@ def test_what_was_acknowledged_stays_whatever_the_network_does(
         # A story of threads is not told twice in the same words: there is nothing to shrink by.
         phases=[Phase.explicit, Phase.generate],
     )
-    @given(st.lists(_TURNS, min_size=20, max_size=150), st.integers(1, 6 * PART), st.booleans())
-    def tell(turns: list[Turn], size: int, deferred: Any) -> None:
+    @given(
+        st.lists(_TURNS, min_size=20, max_size=150),
+        st.integers(1, 6 * PART),
+        st.booleans(),
+        st.sampled_from(((), ("sha512", "sha256"))),
+    )
+    def tell(turns: list[Turn], size: int, deferred: Any, hashes: tuple[str, ...]) -> None:
         data = bytes(i * 31 % 253 for i in range(size))
         bucket = bucket_of(kind)
 
         async def work(root: Path) -> None:
-            world = World(bucket, root, data)
+            world = World(bucket, root, data, hashes)
             try:
                 await story(world, turns, deferred=deferred)
             finally:

@@ -29,6 +29,7 @@ from tests.stores.replica import (
     settled,
     settled_upload,
 )
+from tests.stores.spooled import digests_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,24 +47,35 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     hurry(monkeypatch)
 
 
-def test_each_request_goes_to_the_other_replica(bucket: Bucket, tmp_path: Path) -> None:
+@pytest.mark.parametrize("hashes", [(), ("sha256",), ("sha512", "sha256")], ids=len)
+@pytest.mark.parametrize("checked", [False, True], ids=["plain", "checked"])
+def test_each_request_goes_to_the_other_replica(
+    bucket: Bucket,
+    tmp_path: Path,
+    hashes: tuple[str, ...],
+    checked: bool,  # noqa: FBT001 - a parameter
+) -> None:
     data = content(5 * PART + 100)
 
     async def work() -> None:
         async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
-            await one.create(ID, len(data))
+            await one.create(ID, len(data), b"", hashes)
             offset = 0
             for turn, size in enumerate((10, 3000, 5000, PART, 7, 2 * PART, 10**6)):
                 at_work = (one, two)[turn % 2]
                 chunk = data[offset : offset + size]
-                offset = await at_work.patch(ID, offset, chunk)
+                offset = await at_work.patch(ID, offset, chunk, pieces=2, checked=checked)
                 assert (await one.head(ID)).offset == offset
-                assert (await two.head(ID)).offset == offset
+                found = await two.store.load(ID)
+                assert found.info.offset == offset
+                assert await two.store.digests(found) == digests_of(data[:offset], hashes)
             assert await one.content(ID) == data
+            assert (await two.head(ID)).digests == digests_of(data, hashes)
 
     run(work())
     assert bucket.objects[KEY].content == data
     assert record_in(bucket).state is RecordState.STORED
+    assert record_in(bucket).running == b""
     assert set(bucket.objects) == {KEY, KEY + ".info"}
     assert not bucket.sessions
 
@@ -170,16 +182,18 @@ def test_any_replica_ends_an_upload_that_awaits_its_end(
 ) -> None:
     async def work() -> None:
         async with replicas(bucket, tmp_path / "a", tmp_path / "b") as (one, two):
-            await one.create(ID, None)
+            await one.create(ID, None, b"", ("sha256",))
             await one.patch(ID, 0, content(size), pieces=2)
             found = await two.store.declare(await two.store.load(ID), size, awaits_end=True)
+            digests = digests_of(content(size), ("sha256",))
+            assert await two.store.digests(found) == digests
             assert (found.info.length, found.info.complete) == (size, False)
             assert await one.patch(ID, size, b"") == size
             assert not (await one.head(ID)).complete
             assert KEY not in bucket.objects
             found = await one.store.declare(await one.store.load(ID), size)
-            assert (await one.store.append(found, b"")).complete
-            assert (await two.head(ID)).complete
+            assert (await one.store.append(found, b"")).digests == digests
+            assert (await two.head(ID)).digests == digests
 
     run(work())
     assert bucket.objects[KEY].content == content(size)

@@ -32,6 +32,7 @@ from tests.stores.replica import (
     run,
     settled_parts,
 )
+from tests.stores.spooled import digests_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ def test_what_a_long_request_has_sent_counts_before_it_ends(bucket: Bucket, tmp_
     async def work() -> None:
         async with replicas(bucket, tmp_path / "b") as (two,):
             one = Replica(bucket, tmp_path / "a", note_s=0)
-            await one.create(ID, len(data))
+            await one.create(ID, len(data), b"", ("sha256",))
             gate = one.memory.faults.gate("complete")
             long = asyncio.create_task(one.patch(ID, 0, data))
             await gate.reached.wait()
@@ -124,6 +125,7 @@ def test_what_a_long_request_has_sent_counts_before_it_ends(bucket: Bucket, tmp_
             offset = (await two.head(ID)).offset
             assert offset >= PART
             await two.patch(ID, offset, data[offset:])
+            assert (await two.head(ID)).digests == digests_of(data, ("sha256",))
 
     run(work())
     assert bucket.objects[KEY].content == data

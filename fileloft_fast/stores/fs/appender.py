@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fileloft_fast.config import SyncMode
 from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Digest, Transfer
 from fileloft_fast.errors import StoreError
-from fileloft_fast.model import Offset, UploadInfo
+from fileloft_fast.model import Checksum, Offset, UploadInfo
 from fileloft_fast.stores.fs.failures import PEER_ERRNOS, store_error
 from fileloft_fast.stores.fs.hashing import keep_running
 from fileloft_fast.stores.fs.info_file import NO_MARK
@@ -26,8 +26,8 @@ class FsAppender:
     """The data file, open from the upload's offset on; see ``stores.Appender``."""
 
     __slots__ = (
-        "_checked", "_descriptor", "_digest", "_feed", "_found", "_store", "_transfer", "received",
-        "running",
+        "_checked", "_descriptor", "_digest", "_feed", "_found", "_store", "_transfer", "digests",
+        "received", "running",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - what the store puts together
@@ -43,6 +43,8 @@ class FsAppender:
         self.received = 0
         self.running = running
         """What all the bytes of the upload hash to, where that is wanted and known."""
+        self.digests: tuple[Checksum, ...] = ()
+        """Those of a complete upload, at last."""
         self._store = store
         self._found = found
         self._descriptor = descriptor
@@ -177,7 +179,9 @@ class FsAppender:
             return info
         if self._transfer is not None and not self._transfer.done.done():
             self.running = None  # the engine goes on with it: whoever waited for it does no more
-        return await keep_running(self._store, replace(self._found, info=info), self.running)
+        info = await keep_running(self._store, replace(self._found, info=info), self.running)
+        self.digests = info.digests
+        return info
 
     async def _sync_and_close(self, sync: int) -> None:
         """Close; a file that cannot be synced is cut back, since its pages may be lost already."""

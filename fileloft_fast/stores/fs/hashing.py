@@ -119,3 +119,12 @@ async def joined(store: FsStore, info: UploadInfo) -> UploadInfo:
     finally:
         await store.engine.close_file(descriptor, SYNC_NONE)
     return replace(info, digests=running.checksums())
+
+
+async def begun(store: FsStore, info: UploadInfo) -> tuple[UploadInfo, bytes]:
+    """Return *info*, which was just made, with its digests, and what it hashes to so far."""
+    if not info.hashes:
+        return info, b""
+    found = await store.load(info.id)
+    assert found.slot is not None
+    return replace(info, digests=found.info.digests), found.slot.value.rstrip()

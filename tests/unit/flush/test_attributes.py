@@ -9,9 +9,10 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fileloft_fast.flush.attributes import ID_NAME, LARGEST, attributes_of
-from fileloft_fast.model import Metadata, Offset, UploadId, UploadInfo
+from fileloft_fast.model import Checksum, Metadata, Offset, UploadId, UploadInfo
 from fileloft_fast.tus.headers import render_metadata
 
 ID: Final = UploadId("0123456789abcdef" * 2)
@@ -90,6 +91,17 @@ def test_controls_and_bytes_that_are_no_text_are_encoded() -> None:
 def test_a_value_for_which_there_is_no_room_makes_none_of_the_others_go() -> None:
     stored = metadata_of(("a", b"x"), ("big", b"y" * 8192), ("b", b"z"))
     assert stored == {ID_NAME: ID, "a": "x", "b": "z"}
+
+
+def test_digests_stand_there_too_and_leave_less_room() -> None:
+    digests = (Checksum("sha256", b"\1" * 32), Checksum("sha512", b"\2" * 64))
+    longest = LARGEST - len(ID_NAME) - len(ID) - len("key") - 2 * len("fileloft-sha256") - 64 - 128
+    for size, names in ((longest, {"key"}), (longest + 1, set())):
+        info = replace(info_of(("key", b"v" * size)), digests=digests)
+        metadata = attributes_of(info).metadata
+        assert metadata["fileloft-sha256"] == "01" * 32
+        assert metadata["fileloft-sha512"] == "02" * 64
+        assert metadata.keys() - {ID_NAME, "fileloft-sha256", "fileloft-sha512"} == names
 
 
 def test_the_room_is_used_to_the_last_byte() -> None:

@@ -21,9 +21,10 @@ from fileloft_fast.flush.record import (
     render_record,
     tail_key,
 )
-from fileloft_fast.model import Concat, Offset, UploadId, UploadInfo
+from fileloft_fast.model import Checksum, Concat, Offset, UploadId, UploadInfo
 from fileloft_fast.stores.fs.info_file import parse_info, render_info
 from fileloft_fast.stores.remote.objects import Receipt
+from fileloft_fast.stores.running import HASHES, Running
 from fileloft_fast.tus.headers import parse_metadata
 
 ID = UploadId("a" * 32)
@@ -37,6 +38,10 @@ receipts = st.one_of(
     ),
     st.builds(Receipt, st.just(0), sizes, texts, crcs).map(lambda one: (one,)),
 )
+checksums = st.lists(
+    st.builds(Checksum, st.sampled_from(HASHES), st.binary(min_size=32, max_size=32)),
+    unique_by=lambda each: each.algorithm,
+).map(tuple)
 records = st.builds(
     Record,
     info=st.builds(
@@ -49,6 +54,9 @@ records = st.builds(
         concat_raw=texts,
         owner=texts,
         awaits_end=st.booleans(),
+        hashes=st.sampled_from(((), ("sha256",), ("sha512", "sha256"))),
+        expected=checksums,
+        digests=checksums,
         partials=st.lists(st.just(UploadId("b" * 32)), max_size=2).map(tuple),
         created_at=st.floats(0, 2**40),
         modified_at=st.floats(0, 2**40),
@@ -61,6 +69,7 @@ records = st.builds(
     tails=st.lists(st.builds(Tail, texts, sizes, sizes, crcs), max_size=3).map(tuple),
     object_bytes=sizes,
     encoding=st.sampled_from(["", "zstd"]),
+    running=st.binary(max_size=300).map(lambda data: Running.begun(HASHES, data).value()),
 )
 
 
@@ -75,7 +84,8 @@ def test_what_is_written_is_read_again(record: Record) -> None:
 
 
 def test_an_upload_that_awaits_nothing_says_nothing_of_an_end() -> None:
-    assert "awaits_end" not in json.loads(render_record(record_of()))["fast"]
+    fast = json.loads(render_record(record_of()))["fast"]
+    assert not {"awaits_end", "hashes", "expected", "digests", "running"} & set(fast)
 
 
 def test_a_tool_that_reads_info_files_reads_the_fields_of_a_record() -> None:
