@@ -42,12 +42,22 @@ def describe(
 
     Before it is created an upload has no id and no storage.
     """
-    upload = HookUpload() if info is None else _upload(info)
-    if info is not None and event is not HookEvent.PRE_CREATE:
-        upload.id = info.id
-        upload.storage = dict(places(info))
+    if info is None:
+        upload = HookUpload()
+    elif event is HookEvent.PRE_CREATE:
+        upload = _upload(info)
+    else:
+        upload = describe_upload(info, places)
     request = HookHttpRequest() if head is None else describe_request(head)
     return HookRequest(type=event.value, event=HookOccasion(upload=upload, http_request=request))
+
+
+def describe_upload(info: UploadInfo, places: Places) -> HookUpload:
+    """Return what to tell of an upload that there is."""
+    upload = _upload(info)
+    upload.id = info.id
+    upload.storage = dict(places(info))
+    return upload
 
 
 def describe_request(head: RequestHead) -> HookHttpRequest:

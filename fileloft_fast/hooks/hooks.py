@@ -20,7 +20,7 @@ from fileloft_fast.errors import (
     UploadNotFoundError,
     UploadRejectedError,
 )
-from fileloft_fast.hooks.describe import describe, idempotency_key
+from fileloft_fast.hooks.describe import describe, describe_upload, idempotency_key
 from fileloft_fast.hooks.outbox.outbox import Draft
 from fileloft_fast.hooks.verdict import answer_of, merge, new_id, new_metadata, new_path
 from fileloft_fast.hooks.wire import parse_request, render_request
@@ -157,7 +157,7 @@ class Hooks:
             )
             for event in wanted
         ]
-        return Expecting(self, await outbox.expect(*drafts) if drafts else [])
+        return Expecting(self, info, await outbox.expect(*drafts) if drafts else [])
 
     async def stored(self, info: UploadInfo) -> None:
         """Tell that the object of *info* is in its store; written down when this returns."""
@@ -172,9 +172,9 @@ class Hooks:
         if info.path and self._tools.publisher is not None:
             await self._tools.publisher.publish(info)
 
-    def confirm(self, item: Item, info: UploadInfo, *, moved: bool = False) -> None:
-        """*item* came true; *moved*: *info* is elsewhere than it was expected to be."""
-        self._tools.outbox.confirm(item, self._moved(item, info) if moved else "")
+    def confirm(self, item: Item, info: UploadInfo, *, differs: bool = False) -> None:
+        """*item* came true; *differs*: *info* is not what was expected, or elsewhere."""
+        self._tools.outbox.confirm(item, self._as_it_is(item, info) if differs else "")
 
     def drop(self, item: Item) -> None:
         """*item* did not come true."""
@@ -220,10 +220,14 @@ class Hooks:
             return
         raise UploadExistsError("the id that a hook chose is taken")
 
-    def _moved(self, item: Item, info: UploadInfo) -> str:
-        """Return *item*'s body, with the place where the upload has come to be."""
+    def _as_it_is(self, item: Item, info: UploadInfo) -> str:
+        """Return *item*'s body, with what the upload has come to be, and where."""
         request = parse_request(item.body.encode())
-        request.event.upload.storage = dict(self._tools.places(info))
+        upload = describe_upload(info, self._tools.places)
+        if item.event in _FINISHED:
+            request.event.upload = upload
+        else:
+            request.event.upload.storage = upload.storage
         return render_request(request).decode()
 
     async def _prove(self, item: Item) -> str | None:
@@ -248,8 +252,7 @@ class Hooks:
         """Return what is to be told of an upload whose bytes are all where they are to be."""
         assert self._store is not None
         await self._store.confirm(found)
-        published = await self.published(found.info)
-        return item.body if published.path == found.info.path else self._moved(item, published)
+        return self._as_it_is(item, await self.published(found.info))
 
     async def published(self, info: UploadInfo) -> UploadInfo:
         """Publish, and return *info* without its path where the name is another's by now."""
@@ -262,10 +265,14 @@ class Hooks:
 
 
 class Expecting(AbstractAsyncContextManager["Expecting"]):
-    """Events that may come true within the block; what is left open at its end is in doubt."""
+    """Events that may come true within the block; what is left open at its end is in doubt.
 
-    def __init__(self, hooks: Hooks, items: Sequence[Item]) -> None:
+    They were written down with *info* as the upload would be then, as far as that was known.
+    """
+
+    def __init__(self, hooks: Hooks, info: UploadInfo, items: Sequence[Item]) -> None:
         self._hooks = hooks
+        self._info = info
         self._open = list(items)
 
     async def __aenter__(self) -> Self:
@@ -284,11 +291,14 @@ class Expecting(AbstractAsyncContextManager["Expecting"]):
     def settle(self, info: UploadInfo, *, moved: bool = False) -> None:
         """What was done is done, and *info* says how the upload is now; see ``Hooks.confirm``."""
         items, self._open = self._open, []
+        # What only the last byte tells could not be written down before it came.
+        told_late = bool(info.digests) or info.length != self._info.length
         for item in items:
-            if item.event in _FINISHED and not info.complete:
+            finished = item.event in _FINISHED
+            if finished and not info.complete:
                 self._hooks.drop(item)
             else:
-                self._hooks.confirm(item, info, moved=moved)
+                self._hooks.confirm(item, info, differs=moved or (finished and told_late))
 
 
 _REJECTED: Final = "upload creation has been rejected by server"
