@@ -210,10 +210,15 @@ class Status:
         if "upload-offset" in headers:
             info = await info_of(self._storage, upload)
             return None if info is None else info.length
-        return None if "upload-defer-length" in headers else body.length
+        return None if "upload-defer-length" in headers or _is_piece(headers) else body.length
 
     def _sum(self, name: str, *labels: str) -> float:
         return self._storage.board.read(name, *labels)[0]
+
+
+def _is_piece(headers: Mapping[str, str]) -> bool:
+    """Return whether more is to come after the body, by the IETF's protocol."""
+    return headers.get("upload-complete") == "?0" or headers.get("upload-incomplete") == "?1"
 
 
 def _number(text: str) -> int | None:

@@ -67,7 +67,7 @@ def upload_of(request: Request, response: Response) -> str:
     """Return the upload that *request* was about or has made, "" where there is none."""
     if response.status == 404:  # what the URL names is not there
         return ""
-    if request.upload or response.status != 201:
+    if request.upload or response.status not in {201, 204}:
         return request.upload
     place = next((value for name, value in response.own if name == "Location"), "")
     return place.rpartition("/")[2]

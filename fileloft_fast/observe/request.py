@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fileloft_fast.model import RequestHead, UploadId
 
 _SANE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+/=:@-]{0,127}").fullmatch
+_MAKING: Final = frozenset({"POST", "PUT"})
+"""Methods whose URL is that of what makes uploads, or of an object, and not of an upload."""
 _is_upload: Final = re.compile(UPLOAD_ID_PATTERN).fullmatch
 
 
@@ -59,7 +61,7 @@ class Request:
     @property
     def upload(self) -> str:
         """The upload that the request is about, as the URL has it where nobody has told; or ""."""
-        if not self._upload and self.head.method != "POST":
+        if not self._upload and self.head.method not in _MAKING:
             name = self.head.path.rpartition("/")[2]
             return name if _is_upload(name) else ""
         return self._upload
@@ -95,7 +97,7 @@ def current_request() -> Request | None:
 def concerning(upload: UploadId) -> None:
     """Take note of what the running request is about, unless its URL says so."""
     served = _CURRENT.get(None)
-    if served is not None and not served.over and served.head.method == "POST":
+    if served is not None and not served.over and served.head.method in _MAKING:
         request_of(served).concerns(upload)
 
 
