@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.attack import cut_into_pieces
+from tests.resumption import Resumption
 from tests.wire import CHUNKED, render_chunks
 
 if TYPE_CHECKING:
@@ -97,12 +99,29 @@ def statuses(endpoint: Endpoint, data: bytes, cut: str) -> tuple[list[int], byte
     return [int(status) for status in STATUS.findall(answers)], content
 
 
-@settings(
-    max_examples=250,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+def assert_same(one: list[int], other: list[int]) -> None:
+    """Assert that the same requests were answered, however they came.
+
+    A refusal closes the connection where the rest of the body has not come yet, so one way may have
+    fewer answers.
+    """
+    fewer, more = sorted((one, other), key=len)
+    assert more[: len(fewer)] == fewer
+    assert fewer == more or fewer[-1] >= 400
+    assert set(more) <= SAFE
+
+
+def steady(max_examples: int) -> settings:
+    """Return settings of so many examples, the same in every run."""
+    return settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+@steady(250)
 @given(changes=edits)
 @example(changes=[])
 @example(changes=[(0, b"\r\n\r\n\r\n", 0)])
@@ -113,13 +132,52 @@ def test_the_answer_to_a_broken_pipeline_does_not_depend_on_packets(
     data = edited(requests(either), changes)
     whole = statuses(either, data, "whole")
     split = statuses(either, data, "bytes")
-    # A refusal closes the connection where the rest of the body has not come yet, so one way may
-    # have fewer answers; and of a body whose framing breaks, more or less may have been stored.
-    fewer, more = sorted((whole[0], split[0]), key=len)
-    assert more[: len(fewer)] == fewer
-    assert fewer == more or fewer[-1] >= 400
-    assert set(more) <= SAFE
+    assert_same(whole[0], split[0])
+    # Of a body whose framing breaks, more or less may have been stored.
     assert whole[1].startswith(split[1]) or split[1].startswith(whole[1])
     if not changes:
         looked = either.head(either.create(20)).status
         assert whole == split == ([204, looked, 204, 409, 204], b"hello world")
+
+
+def creations(up: Resumption) -> bytes:
+    """Return a pipeline of uploads of every framing, each of which a 104 names."""
+    coded = {"Expect": "100-continue", **up.checksum(b"hello")}
+    return b"".join(
+        [
+            up.render_creation(b"hello"),
+            up.render_creation(render_chunks([b"he", b"llo"]), CHUNKED, ends=False),
+            up.render_creation(headers={"Upload-Length": "20"}, ends=False),
+            up.render_creation(b"hello", coded, method="PUT"),
+            up.render("OPTIONS", "*"),
+        ]
+    )
+
+
+def answered(up: Resumption, data: bytes, cut: str) -> list[int]:
+    """Send *data* and close our side; return every final status."""
+    with up.connect() as wire:
+        wire.send_pieces(cut_into_pieces(data, cut))
+        wire.half_close()
+        found = [int(status) for status in STATUS.findall(wire.read_to_end())]
+    ends = [place for place, status in enumerate(found) if status >= 200]
+    before = [found[start + 1 : end] for start, end in pairwise([-1, *ends])]
+    # Each interim answer has its final one, and none comes twice.
+    assert all(interim in ([], [104], [100], [104, 100]) for interim in before)
+    assert len(found) == ends[-1] + 1 if found else not ends
+    return [found[end] for end in ends]
+
+
+@steady(120)
+@given(changes=edits)
+@example(changes=[])
+def test_interim_answers_keep_their_place_whatever_a_client_sends(
+    tus: Endpoint, changes: list[Edit]
+) -> None:
+    """H38 of the IETF's protocol: a 104 is of the request that it comes before, or is left out."""
+    up = Resumption(tus.server)
+    data = edited(creations(up), changes)
+    whole, split = answered(up, data, "whole"), answered(up, data, "bytes")
+    assert_same(whole, split)
+    if not changes:
+        assert whole == split == [201, 201, 201, 201, 204]
