@@ -168,7 +168,11 @@ def plan_create(wanted: Wanted, rules: ResumableRules) -> ResumptionPlan:
     assert isinstance(effect, Create)
     room, to_length = _room(Offset(0), effect.length, rules)
     return ResumptionPlan(
-        Offset(0), effect.length, room, awaits_end=_awaits_end(effect, wanted), to_length=to_length
+        Offset(0),
+        effect.length,
+        room,
+        awaits_end=awaits_end_of(effect, wanted, effect.length),
+        to_length=to_length,
     )
 
 
@@ -253,14 +257,21 @@ def plan_append(info: UploadInfo, wanted: Wanted, rules: ResumableRules) -> Resu
     if effect.size is not None and room is not None and effect.size > room:
         raise exceeded(to_length=to_length)
     return ResumptionPlan(
-        info.offset, length, room, awaits_end=_awaits_end(effect, wanted), to_length=to_length
+        info.offset,
+        length,
+        room,
+        awaits_end=awaits_end_of(effect, wanted, length),
+        to_length=to_length,
     )
 
 
 def _plan_replay(info: UploadInfo, effect: Append, wanted: Wanted) -> ResumptionPlan:
-    """Give the end of an upload again to who has lost the answer; refuse everything else (I26)."""
+    """Give the end of an upload again to who has lost the answer; refuse everything else (I26).
+
+    Whether a body without Content-Length is empty, ``room`` is for.
+    """
     same = effect.declared_length in {None, info.length}
-    if not (wanted.ends and effect.size == 0 and same):
+    if not (wanted.ends and not effect.size and same):
         raise CompletedUploadError("the upload is complete")
     return ResumptionPlan(info.offset, info.length, 0, awaits_end=False, replayed=True)
 
@@ -277,13 +288,19 @@ def _agreed_length(info: UploadInfo, effect: Append) -> int | None:
     return info.length
 
 
-def _awaits_end(effect: Create | Append, wanted: Wanted) -> bool:
-    """Return whether the end is still to come while the body comes.
+def awaits_end_of(effect: Create | Append, wanted: Wanted, length: int | None) -> bool:
+    """Return whether the end is still to come while the body of an upload of *length* comes.
 
     Where its size is told, every byte is the end: a body that is cut leaves less than the length.
     Where it is not, the length may be there and the body go on.
     """
-    return not wanted.ends or effect.size is None
+    by_length = wanted.version.length_ends and length is not None
+    return effect.size is None or not (wanted.ends or by_length)
+
+
+def is_end(wanted: Wanted, length: int | None, offset: Offset) -> bool:
+    """Whether the upload ends with the body that has come: by what its client says, or *length*."""
+    return wanted.ends or (wanted.version.length_ends and offset == length)
 
 
 def is_length_bound(info: UploadInfo, rules: ResumableRules) -> bool:

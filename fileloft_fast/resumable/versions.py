@@ -50,6 +50,12 @@ class Version(Struct, frozen=True, kw_only=True):
     """Whether the end of a complete upload may be asked for again; else that is refused."""
     overrun_voids: bool = True
     """Whether a body that runs past the length ends the upload for good."""
+    length_ends: bool = False
+    """Whether bytes up to a length that was told are the end, whatever a request says of it.
+
+    No draft wants that. But tus-js-client says of the last part of a file in Node that it is not
+    the end (5 and 6 are what it speaks), tells its user that all went well, and never comes back.
+    """
 
 
 _EARLY: Final = frozenset({Problem.OFFSET, Problem.COMPLETED})
@@ -97,6 +103,7 @@ VERSIONS: Final[Mapping[int, Version]] = {
             gone_status=404,
             append_status=201,
             overrun_voids=False,
+            length_ends=True,
         ),
         Version(
             number=6,
@@ -106,8 +113,8 @@ VERSIONS: Final[Mapping[int, Version]] = {
             strict_lookups=True,
             gone_status=404,
             append_status=201,
-            replays=False,
             overrun_voids=False,
+            length_ends=True,
         ),
         Version(number=7, problems=_WITH_LENGTH, replays=False),
         Version(number=8, problems=_WITH_LENGTH, replays=False),

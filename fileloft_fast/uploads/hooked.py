@@ -202,17 +202,29 @@ class HookedService(ResumingService):
 
 def _may_be_whole(wanted: Create) -> bool:
     """Return whether the upload may be finished by the request that creates it."""
-    if isinstance(wanted.resumption, Wanted):
-        return wanted.resumption.ends
+    told = _maybe_told(wanted)
+    if told is not None:
+        return told
     known = wanted.has_body and wanted.length is not None
     return wanted.length == 0 or (known and wanted.size in {None, wanted.length})
 
 
 def _may_fill(wanted: Append, planned: AppendPlan) -> bool:
     """Return whether the upload may be finished by the request."""
-    if isinstance(wanted.resumption, Wanted):
-        return wanted.resumption.ends
+    told = _maybe_told(wanted)
+    if told is not None:
+        return told
     return planned.length is not None and wanted.size in {None, planned.room}
+
+
+def _maybe_told(wanted: Append | Create) -> bool | None:
+    """Return whether the upload ends with the body, None where its bytes alone may end it."""
+    resumption = wanted.resumption
+    if not isinstance(resumption, Wanted) or (
+        resumption.version.length_ends and not resumption.ends
+    ):
+        return None
+    return resumption.ends
 
 
 def _uploads(effect: Effect) -> Sequence[UploadId]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     ChecksumMismatchError,
+    CompletedUploadError,
     DigestMismatchError,
     FileloftError,
     InconsistentLengthError,
@@ -22,8 +23,10 @@ from fileloft_fast.errors import (
 )
 from fileloft_fast.model import Offset
 from fileloft_fast.resumable.plan import (
+    awaits_end_of,
     claim,
     exceeded,
+    is_end,
     is_length_bound,
     plan,
     plan_append,
@@ -112,7 +115,7 @@ class ResumingService(Service):
         if resumption is None:
             return info
         expected = resumption.representation[:1]  # a second one, of the same bytes, proves no more
-        awaits_end = not resumption.ends or wanted.size is None or bool(expected)
+        awaits_end = bool(expected) or awaits_end_of(wanted, resumption, wanted.length)
         if not (awaits_end or resumption.wishes):
             return info
         asked = (*(each.algorithm for each in expected), *resumption.wishes[:1])
@@ -194,6 +197,8 @@ class ResumingService(Service):
         hold: Hold,
     ) -> UploadInfo:
         if isinstance(planned, ResumptionPlan) and planned.replayed:
+            if wanted.size is None and await body.read():
+                raise CompletedUploadError("the upload is complete")
             await self._store.confirm(found)
             return found.info
         try:
@@ -253,7 +258,7 @@ class ResumingService(Service):
                     info = await bring(head, found, wanted, body, room, hold)
         except TooLargeError as error:
             raise self._exceeded(head, found.info) from error
-        if not resumption.ends:
+        if not is_end(resumption, info.length, info.offset):
             return info
         length = plan_end(resumption, info.length, info.offset)
         return await self._end(info, length) if info.awaits_end else info
@@ -280,7 +285,8 @@ def _resumption(wanted: Append | Create) -> Wanted | None:
 def _holding(info: UploadInfo, resumption: Wanted, data: bytes) -> UploadInfo:
     """Return *info* as it is with a body that was all at hand. Raises DigestMismatchError."""
     offset = Offset(len(data))
-    if not resumption.ends or (info.length == offset and not info.awaits_end):
+    filled = info.length == offset and not info.awaits_end
+    if filled or not is_end(resumption, info.length, offset):
         info = replace(info, offset=offset)
     else:
         length = plan_end(resumption, info.length, offset)

@@ -1,6 +1,7 @@
 """tus-js-client by the IETF's protocol: it is cut off, goes on, and its bytes are there.
 
-What it says of the end is its own: see ``NEVER_ENDS``.
+Of the last part of a file in Node it says that it is not the end (``FileSource.slice`` compares the
+part with the whole) and then that all went well: the length that it has told ends the upload.
 """
 
 from __future__ import annotations
@@ -32,21 +33,14 @@ PROTOCOLS: Final = {"ietf-draft-03": "5", "ietf-draft-05": "6"}
 
 pytestmark = pytest.mark.e2e
 
-ENDS: Final[tuple[tuple[str, ...], ...]] = (
+MODES: Final[tuple[tuple[str, ...], ...]] = (
     (),
     ("creation",),
+    ("chunk:500000",),
+    ("creation", "chunk:500000"),
     ("buffer", "chunk:500000"),
-    ("buffer", "creation", "chunk:500000"),
     ("deferred", "chunk:500000"),
 )
-"""How an upload that is not cut off is ended by the client."""
-
-NEVER_ENDS: Final[tuple[tuple[str, ...], ...]] = (("chunk:500000",), ("creation", "chunk:500000"))
-"""Of a file in Node, this client says ``Upload-Complete: ?0`` of every part that is not all of it.
-
-Of the last one too, after which it takes the upload for done (``FileSource.slice`` compares the
-part with the whole). The drafts are plain that the offset alone completes nothing.
-"""
 
 
 def make_sample(folder: Path, size: int) -> Sample:
@@ -103,7 +97,7 @@ def test_200_mib_are_cut_off_three_times_and_go_on(
         Break(at=150 * MIB, end=End.RESET),
     )
     with Proxy(endpoint.server.address, breaks=breaks) as rough:
-        path = upload(rough, large, tmp_path / "kept", (protocol, "buffer"))
+        path = upload(rough, large, tmp_path / "kept", (protocol,))
         assert not rough.breaks, "the way was not rough enough"
         assert rough.passed_up - LARGE_BYTES < 8 * MIB, "it began anew where it could resume"
     assert_holds(endpoint, path, large)
@@ -113,7 +107,7 @@ def test_200_mib_are_cut_off_three_times_and_go_on(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("modes", ENDS, ids="-".join)
+@pytest.mark.parametrize("modes", MODES, ids="-".join)
 def test_an_upload_ends(
     protocol: str, modes: tuple[str, ...], endpoint: Endpoint, small: Sample, tmp_path: Path
 ) -> None:
@@ -123,32 +117,10 @@ def test_an_upload_ends(
     assert has_ended(endpoint, path, protocol)
 
 
-@pytest.mark.parametrize("modes", NEVER_ENDS, ids="-".join)
-def test_what_the_client_says_is_not_the_end_waits_for_one(
-    modes: tuple[str, ...], endpoint: Endpoint, small: Sample, tmp_path: Path
-) -> None:
-    with Proxy(endpoint.server.address) as way:
-        path = upload(way, small, tmp_path / "kept", ("ietf-draft-05", *modes))
-    assert_holds(endpoint, path, small)
-    assert not has_ended(endpoint, path, "ietf-draft-05")
-    fields = {
-        "Tus-Resumable": None,
-        "Upload-Draft-Interop-Version": "6",
-        "Content-Type": "application/partial-upload",
-        "Upload-Offset": str(SMALL_BYTES),
-        "Upload-Complete": "?1",
-    }
-    assert endpoint.ask("PATCH", path, fields)["Upload-Complete"] == "?1"
-    assert has_ended(endpoint, path, "ietf-draft-05")
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_file_that_is_cut_off_ends_where_the_page_tells_the_client_to_say_so(
-    protocol: str, endpoint: Endpoint, small: Sample, tmp_path: Path
-) -> None:
-    breaks = (Break(at=MIB, end=End.RESET),)
-    with Proxy(endpoint.server.address, breaks=breaks) as rough:
-        path = upload(rough, small, tmp_path / "kept", (protocol, "ending"))
-        assert not rough.breaks
-    assert_holds(endpoint, path, small)
+def test_an_empty_upload_ends(protocol: str, endpoint: Endpoint, tmp_path: Path) -> None:
+    empty = make_sample(tmp_path, 0)
+    with Proxy(endpoint.server.address) as way:
+        path = upload(way, empty, tmp_path / "kept", (protocol,))
+    assert_holds(endpoint, path, empty)
     assert has_ended(endpoint, path, protocol)

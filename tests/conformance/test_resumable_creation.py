@@ -145,8 +145,8 @@ def test_all_of_the_content_is_not_the_end_unless_it_is_said(up: Resumption) -> 
     """Section 4.1.3: "The offset could match the length, but the upload can still be
     incomplete".
     """
-    upload = up.create(len(BODY), None, BODY)
-    up.assert_awaits_end(upload, BODY)
+    upload = up.create_filled(BODY, len(BODY))
+    up.assert_filled(upload, BODY)
     assert up.append(upload, len(BODY), b"", ends=True).status == 201
     up.assert_complete(upload, BODY)
 

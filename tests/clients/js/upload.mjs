@@ -3,7 +3,7 @@
 // Uploads FILE with tus-js-client and prints the upload's URL. URLS is a file in which the client keeps
 // the URLs of unfinished uploads, so that a second run goes on where a killed one was.
 // MODE: parallel, deferred, creation, override, chunked, chunk:BYTES, bearer:TOKEN, buffer (FILE is read into
-// memory before), ietf-draft-03 and ietf-draft-05 (the IETF's protocol), and ending (see below), in any combination.
+// memory before), ietf-draft-03 and ietf-draft-05 (the IETF's protocol), in any combination.
 import { createReadStream, readFileSync } from 'node:fs'
 import { argv, exit, stderr, stdout } from 'node:process'
 import { PassThrough } from 'node:stream'
@@ -40,13 +40,6 @@ if (modes.includes('deferred')) {
   options.uploadLengthDeferred = true
   options.chunkSize ??= 8 * MIB
 }
-// In Node, of a file, this client says that a PATCH is the last one only where it is the first one, too.
-if (modes.includes('ending')) {
-  options.onBeforeRequest = (request) => {
-    if (request.getMethod() === 'PATCH') request.setHeader('Upload-Complete', '?1')
-  }
-}
-
 // A length that is not known is a stream's; of a file, this client would announce whole chunks to the end.
 const content = modes.includes('buffer') ? readFileSync(file) : createReadStream(file)
 const input = modes.includes('deferred') ? content.pipe(new PassThrough()) : content
