@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fileloft_fast.storage import issue_ticket, make_path
+from tests.resumption import digest_of
 from tests.server import Server
 from tests.storages.app_server import KEY, AppServer
 from tests.storages.conftest import folder_settings
@@ -209,6 +210,22 @@ def test_an_overrun_makes_an_end_of_the_upload_alone(app: AppServer) -> None:
         assert append(app, upload, 3, b"defg", ends=False).status == 400
         assert look(app, upload).status == 404
     assert put(app, url, b"x").status == 204
+
+
+def test_what_does_not_match_its_digest_is_refused_and_leaves_nothing(app: AppServer) -> None:
+    url = app.ticket("ietf/digest")["url"]
+    right, wrong = digest_of(DATA), digest_of(b"other")
+    for name in ("Repr_Digest", "Content_Digest"):
+        answer = put(app, url, b"small", LATE, **{name: wrong})
+        assert (answer.status, answer["Content-Type"]) == (400, "application/problem+json")
+    upload = cut(app, url, 100_000, Repr_Digest=wrong)
+    assert append(app, upload, 100_000, DATA[100_000:]).status == 400
+    assert look(app, upload).status == 404
+    upload = cut(app, url, 100_000, Repr_Digest=right)
+    last = append(app, upload, 100_000, DATA[100_000:])
+    assert (last.status, last["Repr-Digest"]) == (204, right)
+    assert app.verify("ietf/digest")
+    assert app.retrieve("ietf/digest") == DATA
 
 
 def test_no_more_comes_than_the_ticket_allows(app: AppServer) -> None:
