@@ -37,6 +37,7 @@ from fileloft_fast.resumable.rules import Mode, ResumableRules
 from fileloft_fast.resumable.versions import FINAL, Version
 from fileloft_fast.resumable.wanted import ResumptionPlan, Wanted
 from fileloft_fast.tus.effects import Append, Create, Inspect, Options, Terminate
+from fileloft_fast.tus.headers import OFFSET_STREAM
 from fileloft_fast.tus.location import is_under_base, parse_target
 from fileloft_fast.tus.states import Event, State, state_of, step
 
@@ -53,8 +54,9 @@ _ON: Final = Mode.ON
 def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
     """Return the version of *head*; None where another protocol, or none, is spoken.
 
-    A version that is spoken here decides alone, beside ``Tus-Resumable`` too (I35). Without one it
-    is the final form where that is on, and the fields leave no other reading.
+    A version that is spoken here decides, beside ``Tus-Resumable`` too (I35), but for a PATCH
+    that is tus's by its type. Without one it is the final form where that is on, and the fields
+    leave no other reading.
     """
     number = head.headers.get(INTEROP)
     if number is None:  # nothing but a look-up on the way of every request of tus
@@ -62,7 +64,7 @@ def claim(head: RequestHead, rules: ResumableRules) -> Version | None:
             return None
         return FINAL
     version = None if rules.mode is _OFF else maybe_version(number)
-    if version is None:
+    if version is None or (head.method == "PATCH" and _is_of_tus(head.headers)):
         return None
     if head.method == "POST" and head.headers.get(version.field) in FLAGS:
         return version  # as nearly every creation is sent
@@ -77,6 +79,14 @@ def claim_creation(head: RequestHead, rules: ResumableRules) -> Version | None:
     else:
         version = FINAL if rules.mode is _ON and "tus-resumable" not in head.headers else None
     return version if version is not None and _creates(head, version) else None
+
+
+def _is_of_tus(fields: Mapping[str, str]) -> bool:
+    """Whether a PATCH is of a client of tus whose operating system has put the version in.
+
+    iOS and macOS offer the draft with upload tasks, by which TUSKit sends its parts.
+    """
+    return "tus-resumable" in fields and fields.get("content-type") == OFFSET_STREAM
 
 
 def _is_draft(head: RequestHead, version: Version, rules: ResumableRules) -> bool:

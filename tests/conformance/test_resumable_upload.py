@@ -179,3 +179,19 @@ def test_a_request_of_both_protocols_is_of_the_one_that_it_names_a_version_of(
     assert answer.interim == ((104,) if draft.number else ())
     assert ("Tus-Resumable" in answer) is not bool(draft.number)
     assert up.stored(up.path_of(answer)) == b"hello"
+
+
+@every_draft
+def test_a_part_by_tus_is_one_although_the_system_offers_its_own_protocol(
+    tus: Endpoint, draft: Draft
+) -> None:
+    """As TUSKit sends it by an upload task of iOS, which names a version on its own account."""
+    upload = tus.create(11)
+    answer = tus.append(
+        upload,
+        0,
+        b"hello world",
+        {**draft.fields, "Tus-Resumable": "1.0.0", **draft.ends(complete=True)},
+    )
+    assert answer.status == 204, answer
+    assert tus.stored(upload) == b"hello world"

@@ -346,6 +346,12 @@ def test_i35_a_version_that_is_spoken_wins_over_tus(version: Version) -> None:
 
 
 @every_version
+def test_i35_a_patch_of_tus_is_its_own_whatever_a_system_adds(version: Version) -> None:
+    both = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
+    assert claim(append(version, 5, both, size=3), RULES) is None
+
+
+@every_version
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_a_target_of_another_room_is_uploaded_to_by_its_own_methods(
     version: Version, method: str
