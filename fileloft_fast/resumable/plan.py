@@ -176,13 +176,11 @@ def plan_create(wanted: Wanted, rules: ResumableRules) -> ResumptionPlan:
     """Return what the body of a creation may bring; nothing is left to refuse."""
     effect = wanted.effect
     assert isinstance(effect, Create)
-    room, to_length = _room(Offset(0), effect.length, rules)
     return ResumptionPlan(
         Offset(0),
         effect.length,
-        room,
+        _room(Offset(0), effect.length, rules),
         awaits_end=awaits_end_of(effect, wanted, effect.length),
-        to_length=to_length,
     )
 
 
@@ -263,15 +261,11 @@ def plan_append(info: UploadInfo, wanted: Wanted, rules: ResumableRules) -> Resu
         return _plan_replay(info, effect, wanted)
     length = _agreed_length(info, effect)
     _check_total(length, rules)
-    room, to_length = _room(info.offset, length, rules)
-    if effect.size is not None and room is not None and effect.size > room:
-        raise exceeded(to_length=to_length)
+    room = _room(info.offset, length, rules)
+    if effect.size is not None and effect.size > room:
+        raise exceeded(info.offset, length, rules)
     return ResumptionPlan(
-        info.offset,
-        length,
-        room,
-        awaits_end=awaits_end_of(effect, wanted, length),
-        to_length=to_length,
+        info.offset, length, room, awaits_end=awaits_end_of(effect, wanted, length)
     )
 
 
@@ -313,11 +307,6 @@ def is_end(wanted: Wanted, length: int | None, offset: Offset) -> bool:
     return wanted.ends or (wanted.version.length_ends and offset == length)
 
 
-def is_length_bound(info: UploadInfo, rules: ResumableRules) -> bool:
-    """Whether it is the length of *info* that bounds what a body may bring."""
-    return _room(info.offset, info.length, rules)[1]
-
-
 def plan_end(wanted: Wanted, length: int | None, offset: Offset) -> int | None:
     """Return the length of an upload whose body has come, *offset* bytes in all; None: still none.
 
@@ -334,9 +323,14 @@ def plan_end(wanted: Wanted, length: int | None, offset: Offset) -> int | None:
     return offset
 
 
-def exceeded(*, to_length: bool) -> OverrunError | TooLargeError:
-    """Return what a body is refused with that has brought more than its plan's ``room``."""
-    if to_length:
+def exceeded(
+    offset: Offset, length: int | None, rules: ResumableRules
+) -> OverrunError | TooLargeError:
+    """Return what a body from *offset* on is refused with that brings more than ``room``.
+
+    It is an overrun where that ends where the length does.
+    """
+    if length is not None and length - offset == _room(offset, length, rules):
         return OverrunError("the body is longer than what is left of the upload")
     return TooLargeError("the body is larger than Upload-Limit allows")
 
@@ -372,12 +366,10 @@ def _check_append_size(size: int | None, rules: ResumableRules, *, ends: bool) -
         raise TooSmallError(f"the content is smaller than {rules.min_append_size} bytes")
 
 
-def _room(offset: Offset, length: int | None, rules: ResumableRules) -> tuple[int | None, bool]:
-    """Return how many bytes may come, and whether it is the length that bounds them."""
+def _room(offset: Offset, length: int | None, rules: ResumableRules) -> int:
+    """Return how many bytes one request may bring."""
     left = (rules.tus.max_size or LARGEST) - offset if length is None else length - offset
-    if rules.max_append_size and rules.max_append_size < left:
-        return rules.max_append_size, False
-    return max(left, 0), length is not None
+    return max(0, min(left, rules.max_append_size or left))
 
 
 def _content_digest(fields: Mapping[str, str]) -> Checksum | None:

@@ -29,22 +29,15 @@ class Wanted(Struct, frozen=True, kw_only=True):
     representation: tuple[Checksum, ...] = ()
     wishes: tuple[str, ...] = ()
 
-    @property
-    def creates(self) -> bool:
-        """Whether an upload is to be made."""
-        return isinstance(self.effect, Create)
-
 
 class ResumptionPlan(AppendPlan, frozen=True):
     """An ``AppendPlan`` of this protocol.
 
     ``plan_end`` says what ``awaits_end`` is after the body.
-    ``to_length``: ``room`` ends where the length does, so that more is an overrun. ``replayed``:
-    the upload is complete already, and the answer that may have been lost is to be given again;
-    nothing is to be done.
+    ``replayed``: the upload is complete already, and the answer that may have been lost is to be
+    given again; nothing is to be done.
     """
 
-    to_length: bool = False
     replayed: bool = False
 
 

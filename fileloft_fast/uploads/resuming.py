@@ -27,7 +27,6 @@ from fileloft_fast.resumable.plan import (
     claim,
     exceeded,
     is_end,
-    is_length_bound,
     plan,
     plan_append,
     plan_create,
@@ -266,7 +265,7 @@ class ResumingService(Service):
     def _exceeded(self, head: RequestHead, info: UploadInfo) -> FileloftError:
         """Return what a body is refused with that brings more than *info* has room for."""
         rules = self._with(self._rules_for(head))
-        return exceeded(to_length=is_length_bound(info, rules))
+        return exceeded(info.offset, info.length, rules)
 
     async def _end(self, info: UploadInfo, length: int | None) -> UploadInfo:
         """Complete an upload that has all its bytes. Raises DigestMismatchError."""

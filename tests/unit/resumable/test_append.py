@@ -31,6 +31,7 @@ from tests.unit.resumable.heads import (
     fields_of,
     name_of,
     problem_of,
+    rules,
     says,
     upload,
     wanted,
@@ -207,9 +208,9 @@ def test_i25_content_of_unknown_size_has_room_up_to_the_length(
     version: Version, *, ends: bool
 ) -> None:
     step = planned(append(version, 5, ends=ends, chunked=True), upload(5, 20))
-    assert (step.room, step.to_length) == (15, True)
-    assert isinstance(exceeded(to_length=step.to_length), OverrunError)
-    assert isinstance(exceeded(to_length=False), TooLargeError)
+    assert step.room == 15
+    assert isinstance(exceeded(Offset(5), 20, RULES), OverrunError)
+    assert isinstance(exceeded(Offset(5), 20, rules(max_append_size=14)), TooLargeError)
 
 
 def test_i25_from_the_last_of_interop_7_an_overrun_voids_the_upload() -> None:

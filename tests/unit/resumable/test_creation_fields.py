@@ -11,8 +11,8 @@ from fileloft_fast.errors import (
     TooLargeError,
     TooSmallError,
 )
-from fileloft_fast.model import Checksum
-from fileloft_fast.resumable.plan import plan_create
+from fileloft_fast.model import Checksum, Offset
+from fileloft_fast.resumable.plan import exceeded, plan_create
 from fileloft_fast.tus.effects import Create
 from tests.unit.resumable.heads import (
     EVERY,
@@ -49,8 +49,9 @@ def test_content_beyond_the_largest_append_is_413_and_of_that_size_taken(
 @every_version
 def test_a_body_of_unknown_size_has_room_for_the_largest_append(version: Version) -> None:
     by = rules(max_append_size=10)
-    planned = plan_create(wanted(creation(version, {"upload-length": "99"}, chunked=True), by), by)
-    assert (planned.room, planned.to_length) == (10, False)
+    asked = wanted(creation(version, {"upload-length": "99"}, chunked=True), by)
+    assert plan_create(asked, by).room == 10
+    assert isinstance(exceeded(Offset(0), 99, by), TooLargeError)
 
 
 @every_version
