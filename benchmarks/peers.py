@@ -87,10 +87,15 @@ class Meter:
         self.cpu_s += self.peer.cpu_s()
 
 
+def begun_in(tree: Path | None) -> tuple[str, ...]:
+    """Return what starts a command line in the work tree *tree*: Python imports from there."""
+    return () if tree is None else ("/usr/bin/env", "-C", str(tree.resolve()))
+
+
 @contextmanager
-def ours(data: Path, settings: Mapping[str, str]) -> Iterator[Peer]:
-    """Run our server on the directory *data*."""
-    server = Server(data, settings)
+def ours(data: Path, settings: Mapping[str, str], tree: Path | None = None) -> Iterator[Peer]:
+    """Run our server on the directory *data*; that of another work tree where *tree* is given."""
+    server = Server(data, settings, wrapper=begun_in(tree))
     try:
         yield Peer(server.address, server.pid)
     finally:

@@ -1,7 +1,8 @@
 """Count the instructions that requests cost: ``python -m benchmarks.instructions``.
 
 Our server runs under valgrind; what it does outside the kernel is counted, and is nearly the same
-each time. ``--update`` stores the counts; ``--python`` tells which Python functions they are of.
+each time. ``--update`` stores the counts; ``--python`` tells which Python functions they are of;
+``--before TREE`` compares with the server of another work tree instead of the baseline.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 0.05
 """Counts differ by half a percent from run to run, those of large bodies by three."""
 
+_TOLERANCE_OF_TREES: Final = 0.02
+"""Counted one after the other, nothing but the code is another."""
+
 # What a request passes through beside our own code: another version of one has other counts.
 _PARTS: Final = ("httptools", "msgspec", "uvloop")
 
@@ -52,14 +56,22 @@ def main() -> int:
     """Return the exit status: 1 where a request costs more than it did."""
     asked = _parse_arguments()
     figures: dict[str, float] = {}
+    others: dict[str, float] = {}
     try:
         for name in asked.only or WORKS:
-            figures[name] = _measure(name, WORKS[name], asked.folder, asked.top, asked.python)
+            figures[name] = _measure(name, WORKS[name], asked)
+            if asked.before is not None:
+                others[name] = _count_in(asked.before, WORKS[name], asked.folder)
     except MissingProgramError as missing:
         say(str(missing))
         return 2
     if asked.python:  # which costs instructions of its own
         return 0
+    if asked.before is not None:
+        verdicts = judge(others, figures, lambda _: _TOLERANCE_OF_TREES)
+        say(f"\ninstructions a request; the baseline is {asked.before}")
+        say(render_table(verdicts))
+        return int(any(verdict.bad for verdict in verdicts))
     key, stored = environment(), read_baseline()
     known = stored.instructions.get(key, {})
     before = {name: known[name] for name in known if name in figures}
@@ -81,16 +93,16 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=WORKS, help="may be repeated")
     parser.add_argument("--update", action="store_true", help="store the counts")
     parser.add_argument("--python", action="store_true", help="tell the Python functions")
+    parser.add_argument("--before", type=Path, metavar="TREE", help="a work tree that is built")
     parser.add_argument("--top", type=int, default=12, help="how many functions are told")
     parser.add_argument("--folder", type=Path, default=Path("build/instructions"))
     return parser.parse_args()
 
 
-def _measure(name: str, work: Work, parent: Path, top: int, python: bool) -> float:  # noqa: FBT001
+def _measure(name: str, work: Work, asked: argparse.Namespace) -> float:
     """Count one work, print where its instructions go, and return how many a request has."""
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent)).resolve()
-    if python:
+    folder = _new_folder(asked.folder)
+    if asked.python:
         frames = Frames(folder)
         counts = count(work, folder, settings=frames.settings, on_part=frames.look)
         rows = [
@@ -100,12 +112,29 @@ def _measure(name: str, work: Work, parent: Path, top: int, python: bool) -> flo
     else:
         counts = count(work, folder)
         rows = _functions(counts, work.times)
-    if not work.many_files:
-        shutil.rmtree(folder / "data")
+    _tidy_up(work, folder)
     say(f"\n{name}: {counts.total / work.times:,.0f} instructions a request")
-    for figures, function in rows[:top]:
+    for figures, function in rows[: asked.top]:
         say(f"{figures}  {function}")
     return counts.total / work.times
+
+
+def _count_in(tree: Path, work: Work, parent: Path) -> float:
+    """Return how many instructions a request has in the server of *tree*."""
+    folder = _new_folder(parent)
+    counts = count(work, folder, tree=tree)
+    _tidy_up(work, folder)
+    return counts.total / work.times
+
+
+def _new_folder(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent)).resolve()
+
+
+def _tidy_up(work: Work, folder: Path) -> None:
+    if not work.many_files:
+        shutil.rmtree(folder / "data")
 
 
 def _functions(counts: Counts, times: int) -> list[tuple[str, str]]:

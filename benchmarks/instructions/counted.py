@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.instructions.callgrind import Counts, combined, parse_counts
+from benchmarks.peers import begun_in
 from tests.endpoint import Endpoint
 from tests.server import Server
 
@@ -35,12 +36,13 @@ class SlowServer(Server):
     start_s = 300.0
 
 
-def count(
+def count(  # noqa: PLR0913 - what is left out has a meaning
     work: Work,
     folder: Path,
     *,
     words: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
+    tree: Path | None = None,
     on_part: Callable[[], object] = lambda: None,
 ) -> Counts:
     """Return what ``work.times`` requests cost a server.
@@ -48,10 +50,12 @@ def count(
     Counted are as many and, apart from them, twice as many: their difference has neither the start
     nor the counting itself. What the server does by the clock, which runs fast for one that is
     slowed down so much, is counted while nothing is asked, and taken off. *words* go to valgrind,
-    *settings* to the server; *on_part* is called after each part, the one that warms up first.
+    *settings* to the server, which is that of the work tree *tree*, ours where none is given;
+    *on_part* is called after each part, the one that warms up first.
     """
     out = folder / "counts"
     wrapper = (
+        *begun_in(tree),
         program("valgrind"),
         "--tool=callgrind",
         "--instr-atstart=no",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fileloft_fast.bench import WORKS, Process, Result, Sizes, Source, discover, measure
+from fileloft_fast.bench.dialects import TUS
 
 if TYPE_CHECKING:
+    from fileloft_fast.bench.dialects import Dialect
     from tests.endpoint import Endpoint
 
 KIB: Final = 1024
@@ -35,10 +37,15 @@ def url_of(endpoint: Endpoint) -> str:
 
 
 def measured(
-    endpoint: Endpoint, work: str, sizes: Sizes = SIZES, *, deletes: bool = False
+    endpoint: Endpoint,
+    work: str,
+    sizes: Sizes = SIZES,
+    *,
+    deletes: bool = False,
+    dialect: Dialect = TUS,
 ) -> Result:
     """Run a work on *endpoint*, its process watched."""
-    target = discover(url_of(endpoint))
+    target = discover(url_of(endpoint), dialect=dialect)
     process = Process(endpoint.server.pid)
     with Source(SOURCE_BYTES) as source:
         return measure(WORKS[work], target, sizes, process=process, source=source, deletes=deletes)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from fileloft_fast.bench import WORKS, Result, Source, discover, measure
 from fileloft_fast.bench.dialects import IETF
 from fileloft_fast.bench.target import parse_limits
 from tests.bench.fake import Fake, Manners, fake_server
-from tests.bench.measuring import SIZES, SOURCE_BYTES
+from tests.bench.measuring import SIZES, SOURCE_BYTES, measured
+
+if TYPE_CHECKING:
+    from tests.endpoint import Endpoint
 
 
 def tried(fake: Fake, work: str, *, deletes: bool = False) -> Result:
@@ -24,6 +29,16 @@ def test_a_work_reads_past_interim_answers(work: str) -> None:
         assert (result.failures, result.not_offered) == ({}, None), result.first_failure
         assert result.protocol == "ietf"
         assert next(fake.interims) == 2 * next(fake.posts)
+
+
+@pytest.mark.parametrize("work", ["large", "streams", "chunks", "small", "resume", "slow"])
+def test_our_server_does_a_work_by_it_and_its_uploads_are_cancelled(
+    tus: Endpoint, work: str
+) -> None:
+    result = measured(tus, work, dialect=IETF, deletes=True)
+    assert (result.failures, result.not_offered) == ({}, None), result.first_failure
+    small = SIZES.small_count if work == "small" else 0  # whose paths are not kept
+    assert result.uploads_left == small
 
 
 def test_small_uploads_are_one_request_that_ends_them() -> None:
