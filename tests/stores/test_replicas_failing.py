@@ -176,16 +176,17 @@ def test_an_object_that_a_dead_replica_has_made_ends_the_upload_in_a_smaller_req
 
     async def work() -> None:
         async with replicas(bucket, tmp_path / "b") as (two,):
-            one = Replica(bucket, tmp_path / "a", note_s=0)
+            one = Replica(bucket, tmp_path / "a")
             await one.create(ID, len(data))
+            await one.patch(ID, 0, data[: 2 * PART + 1])
             gate = one.memory.faults.gate("complete", phase=Phase.AFTER)
-            last = asyncio.create_task(one.patch(ID, 0, data))
+            last = asyncio.create_task(one.patch(ID, 2 * PART + 1, data[2 * PART + 1 :]))
             await gate.reached.wait()
             one.memory.faults.down = True
             gate.open()
             await killed(one, last)
             offset = (await two.head(ID)).offset
-            assert 0 < offset < len(data)
+            assert offset == 2 * PART + 1, "what a dead replica has not noted is known"
             with pytest.raises(UploadLockedError):
                 await two.patch(ID, offset, data[offset:-2])
             assert (await two.head(ID)).complete

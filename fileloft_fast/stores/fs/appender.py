@@ -152,6 +152,10 @@ class FsAppender:
             await self._sync_and_close(sync)
         return await self._hashed(info)
 
+    async def sync(self) -> None:
+        """Make safe, and close, what earlier requests did not have to. Raises StoreError."""
+        await self._close(SYNC_DATA, with_info=False)
+
     async def keep(self) -> None:
         """Close; see ``Appender``. Bytes that are to be verified never count unverified."""
         if self._checked:

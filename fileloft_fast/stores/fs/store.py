@@ -163,6 +163,8 @@ class FsStore:
         """Replace ``.info`` atomically; see ``Store``."""
         found = await self._recovered(found)
         info = replace(found.info, length=length, awaits_end=awaits_end)
+        if info.complete and self.promised(info) != SYNC_NONE:
+            await (await self.open(found)).sync()  # else it would be shown, safe or not
         if found.slot is not None:
             # Whose slot may have been written since then.
             found = replace(found, slot=(await self.load(info.id)).slot)
