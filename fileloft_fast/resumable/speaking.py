@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
+from fileloft_fast.resumable.headers import INTEROP
 from fileloft_fast.resumable.plan import claim
 from fileloft_fast.resumable.responses import METHODS, ResumableAnswers, answers_by_version
 from fileloft_fast.resumable.rules import Mode, ResumableRules
@@ -33,6 +34,8 @@ class SpeakingAnswers(Answers):
         self.resumable = rules
         self._claim = claim
         self._by_version = answers_by_version(rules, clock, target_status=target_status)
+        # The field without which a request is tus's; in the final form there is none.
+        self.mark = None if rules.mode is Mode.ON else INTEROP
         self._asked: RequestHead | None = None
         self._spoken: ResumableAnswers | None = None
 
@@ -61,22 +64,25 @@ class SpeakingAnswers(Answers):
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a creation."""
-        # Nearly every request passes here or two below, and super() is dear.
-        speaker = self._speaker(head)
+        # Nearly every request passes here or two below: each call is dear, super() above all.
+        other = self.mark is None or self.mark in head.headers
+        speaker = self._speaker(head) if other else None
         if speaker is not None:
             return speaker.created(head, info)
         return Answers.created(self, head, info)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append."""
-        speaker = self._speaker(head)
+        other = self.mark is None or self.mark in head.headers
+        speaker = self._speaker(head) if other else None
         if speaker is not None:
             return speaker.appended(head, info)
         return Answers.appended(self, head, info)
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a look."""
-        speaker = self._speaker(head)
+        other = self.mark is None or self.mark in head.headers
+        speaker = self._speaker(head) if other else None
         if speaker is not None:
             return speaker.inspected(head, info)
         return Answers.inspected(self, head, info)

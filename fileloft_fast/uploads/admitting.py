@@ -80,6 +80,8 @@ class Admitting(ABC):
         self._access = access
         self._answers = Answers(rules) if answers is None else answers
         self._serve = self._serving()
+        # The field without which a request is tus's; None where that takes more than a look.
+        self._mark: str | None = ""
 
     @abstractmethod
     def _serving(self) -> dict[type[Effect], Serve]:
@@ -90,7 +92,9 @@ class Admitting(ABC):
         try:
             if self._access is not None:
                 return await self._admit(self._access, head, body)
-            effect = self._plan(head, self._rules)
+            # A call less is a percent to the smallest requests of tus.
+            other = self._mark is None or self._mark in head.headers
+            effect = self._plan(head, self._rules) if other else plan(head, self._rules)
             return await self._serve[type(effect)](head, effect, body)
         except FileloftError as error:
             return self.failed(error, head)

@@ -73,6 +73,7 @@ class ResumingService(Service):
         """
         self._answers = self._speaking = answers
         self._resumable = answers.resumable
+        self._mark = answers.mark
         self._hashes = hashes
         self._tells_progress = tells_progress
         return self

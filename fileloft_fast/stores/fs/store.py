@@ -271,7 +271,7 @@ class FsStore:
 
         Hash what a crash has left unhashed.
         """
-        if found.info.complete and is_to_be_hashed(found):
+        if found.slot is not None and found.info.complete and is_to_be_hashed(found):
             await keep_running(self, found, None)
 
     async def read(self, found: FsFound, start: int, length: int) -> FileSlice:
