@@ -7,7 +7,7 @@ says which body is the last one. And the whole may have to hash to what the clie
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from msgspec.structs import replace
 
@@ -40,8 +40,6 @@ from fileloft_fast.uploads.progressing import Telling
 from fileloft_fast.uploads.service import KEPT, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from fileloft_fast.model import Body, RequestHead, UploadInfo
     from fileloft_fast.resumable.speaking import SpeakingAnswers
     from fileloft_fast.stores import Found
@@ -173,21 +171,7 @@ class ResumingService(Service):
 
     # -- bytes ----------------------------------------------------------------------------------
 
-    # Neither this one nor the next but two are coroutines: one that awaits tus's is paid by tus.
-    def _add(  # noqa: PLR0913, PLR0917 - see Service
-        self,
-        head: RequestHead,
-        found: Found,
-        wanted: Append,
-        planned: AppendPlan,
-        body: Body,
-        hold: Hold,
-    ) -> Coroutine[Any, Any, UploadInfo]:
-        if wanted.resumption is None and not found.info.expected:
-            return super()._add(head, found, wanted, planned, body, hold)
-        return self._add_resumable(head, found, wanted, planned, body, hold)
-
-    async def _add_resumable(  # noqa: PLR0913, PLR0917 - see Service
+    async def _take_resumable(  # noqa: PLR0913, PLR0917 - see Service
         self,
         head: RequestHead,
         found: Found,
@@ -202,7 +186,7 @@ class ResumingService(Service):
             await self._store.confirm(found)
             return found.info
         try:
-            return await super()._add(head, found, wanted, planned, body, hold)
+            return await self._take(head, found, wanted, planned, body, hold)
         except OverrunError:
             resumption = _resumption(wanted)
             assert resumption is not None, "tus has no overruns"
@@ -220,19 +204,6 @@ class ResumingService(Service):
     async def _void(self, head: RequestHead, info: UploadInfo) -> None:  # noqa: ARG002 - see HookedService
         await self._remove(info.id)
 
-    def _bring(  # noqa: PLR0913, PLR0917 - see Service
-        self,
-        head: RequestHead,
-        found: Found,
-        wanted: Append | Create,
-        body: Body,
-        room: int | None,
-        hold: Hold,
-    ) -> Coroutine[Any, Any, UploadInfo]:
-        if wanted.resumption is None and not found.info.awaits_end:
-            return super()._bring(head, found, wanted, body, room, hold)
-        return self._bring_resumable(head, found, wanted, body, room, hold)
-
     async def _bring_resumable(  # noqa: PLR0913, PLR0917 - see Service
         self,
         head: RequestHead,
@@ -242,20 +213,20 @@ class ResumingService(Service):
         room: int | None,
         hold: Hold,
     ) -> UploadInfo:
-        bring = super()._bring
+        bring = self._intake.bring
         resumption = _resumption(wanted)
         if resumption is None:
-            info = await bring(head, found, wanted, body, room, hold)
+            info = await bring(found, wanted, body, room, hold)
             ends = info.offset == info.length
             return await self._end(info, info.length) if ends and info.awaits_end else info
         try:
             checked = wanted.checksum is not None
             if self._speaking is None or not self._tells_progress or checked or body.at_hand:
-                info = await bring(head, found, wanted, body, room, hold)
+                info = await bring(found, wanted, body, room, hold)
             else:
                 answers = self._speaking
                 with Telling(body, found.info, hold, lambda at: answers.progressed(head, at)):
-                    info = await bring(head, found, wanted, body, room, hold)
+                    info = await bring(found, wanted, body, room, hold)
         except TooLargeError as error:
             raise self._exceeded(head, found.info) from error
         if not is_end(resumption, info.length, info.offset):

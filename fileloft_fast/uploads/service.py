@@ -192,6 +192,30 @@ class Service(Admitting):
         """Return what an append may do where not tus alone has a say in it."""
         return plan_append(info, wanted, self._rules_for(head))
 
+    async def _take_resumable(  # noqa: PLR0913, PLR0917 - see _take
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append,
+        planned: AppendPlan,
+        body: Body,
+        hold: Hold,
+    ) -> UploadInfo:
+        """Store what was planned as another protocol wants it."""
+        return await self._take(head, found, wanted, planned, body, hold)
+
+    async def _bring_resumable(  # noqa: PLR0913, PLR0917 - see _bring
+        self,
+        head: RequestHead,  # noqa: ARG002 - for who tells of the progress
+        found: Found,
+        wanted: Append | Create,
+        body: Body,
+        room: int | None,
+        hold: Hold,
+    ) -> UploadInfo:
+        """Store the bytes of *body* as another protocol wants it."""
+        return await self._intake.bring(found, wanted, body, room, hold)
+
     def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:  # noqa: ARG002
         """Return the errors after which what a creation has made stays."""
         return KEPT
@@ -206,14 +230,32 @@ class Service(Admitting):
             else:
                 planned = await self._plan_append(head, found.info, wanted)
             info = await self._add(head, found, wanted, planned, body, hold)
-            return self._answer_append(head, found.info, self._expiry.renewed(info))
+            info = self._expiry.renewed(info)
+            if info.offset == info.length:  # else it is one call less, for most parts
+                return self._answer_append(head, found.info, info)
+            return self._answers.appended(head, info)
 
     def _answer_append(self, head: RequestHead, was: UploadInfo, info: UploadInfo) -> Response:
+        """Answer an append to what *was*, by which it is *info*."""
         if info.complete and not was.complete:
             return self._answers.completed(head, info)
         return self._answers.appended(head, info)
 
-    async def _add(  # noqa: PLR0913, PLR0917 - a request, what it means, and who holds the upload
+    def _add(  # noqa: PLR0913, PLR0917 - a request, what it means, and who holds the upload
+        self,
+        head: RequestHead,
+        found: Found,
+        wanted: Append,
+        planned: AppendPlan,
+        body: Body,
+        hold: Hold,
+    ) -> Coroutine[Any, Any, UploadInfo]:
+        """Do what was planned; return the upload as it is then."""
+        if wanted.resumption is None and not found.info.expected:
+            return self._take(head, found, wanted, planned, body, hold)
+        return self._take_resumable(head, found, wanted, planned, body, hold)
+
+    async def _take(  # noqa: PLR0913, PLR0917
         self,
         head: RequestHead,
         found: Found,
@@ -222,7 +264,7 @@ class Service(Admitting):
         body: Body,
         hold: Hold,
     ) -> UploadInfo:
-        """Do what was planned; return the upload as it is then."""
+        """Store what was planned."""
         room = planned.room
         if self._access is not None:
             room = await self._room(head, found.info, planned, wanted)
@@ -241,14 +283,17 @@ class Service(Admitting):
 
     def _bring(  # noqa: PLR0913, PLR0917
         self,
-        head: RequestHead,  # noqa: ARG002 - for who tells of the progress
+        head: RequestHead,
         found: Found,
         wanted: Append | Create,
         body: Body,
         room: int | None,
         hold: Hold,
     ) -> Coroutine[Any, Any, UploadInfo]:
-        return self._intake.bring(found, wanted, body, room, hold)
+        """Store the bytes of *body*."""
+        if wanted.resumption is None and not found.info.awaits_end:
+            return self._intake.bring(found, wanted, body, room, hold)
+        return self._bring_resumable(head, found, wanted, body, room, hold)
 
     async def _concatenate(self, head: RequestHead, wanted: Concatenate, _body: Body) -> Response:
         await self._check_space(head)
