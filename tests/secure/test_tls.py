@@ -152,7 +152,7 @@ def test_a_renewed_certificate_is_served_and_nobody_is_cut_off(
     before, after = Authority.made(tmp_path / "before"), Authority.made(tmp_path / "after")
     live = before.issue()
     with served(live, tmp_path, WORKERS=workers) as server:
-        server.wait_for_log("listening address")
+        server.wait_for_log("listening address" if workers == "1" else "msg=serving workers=2")
         endpoint = Endpoint(server)
         server.tls = before.client()
         upload = endpoint.create(2_000_000)
