@@ -99,7 +99,8 @@ def test_200_mib_are_cut_off_three_times_and_go_on(
     with Proxy(endpoint.server.address, breaks=breaks) as rough:
         path = upload(rough, large, tmp_path / "kept", (protocol,))
         assert not rough.breaks, "the way was not rough enough"
-        assert rough.passed_up - LARGE_BYTES < 8 * MIB, "it began anew where it could resume"
+        # What was on its way at a cut is sent again; of one that began anew, 30 MiB at least.
+        assert rough.passed_up - LARGE_BYTES < 30 * MIB, "it began anew where it could resume"
     assert_holds(endpoint, path, large)
     assert has_ended(endpoint, path, protocol)
     assert len(endpoint.uploads() - before) == 1

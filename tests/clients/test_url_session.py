@@ -29,9 +29,6 @@ CUTS: Final = (
     Break(at=3 * MIB, end=End.CLOSE),
     Break(at=5 * MIB, end=End.RESET),
 )
-REPEATED: Final = 3 * MIB
-"""The most that may be sent twice over three cuts: what was on its way at each."""
-
 every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
@@ -64,7 +61,6 @@ def test_a_task_that_is_cut_off_goes_on(endpoint: Endpoint, version: int, *, exp
         task = UploadTask(url(proxy), CONTENT, version, expects=expects)
         task.run()
         assert not proxy.breaks
-        assert proxy.passed_up - len(CONTENT) < REPEATED, "it began anew where it could go on"
     assert Counter(task.methods) == {"POST": 1, "HEAD": 3, "PATCH": 3}
     assert_arrived(endpoint, task, version)
 
