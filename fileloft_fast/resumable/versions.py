@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Problem(StrEnum):
@@ -63,61 +64,36 @@ _WITH_LENGTH: Final = frozenset(Problem)
 
 FINAL: Final = Version(number=0)
 
+_THREE: Final = Version(
+    number=3,
+    field="upload-incomplete",
+    inverse=True,
+    silence_ends=True,
+    tells_progress=False,
+    partial_type=False,
+    lifetime=None,
+    problems=frozenset(),
+    targets_tell=False,
+    strict_lookups=True,
+    gone_status=404,
+    append_status=201,
+    overrun_voids=False,
+)
+# Each of these is the one before it, but for what is named.
+_FOUR: Final = replace(_THREE, number=4, field=FINAL.field, inverse=False, silence_ends=False)
+_FIVE: Final = replace(_FOUR, number=5, tells_progress=True, length_ends=True)
+_SIX: Final = replace(_FIVE, number=6, partial_type=True, lifetime="expires", problems=_EARLY)
+_SEVEN: Final = Version(number=7, problems=_WITH_LENGTH, replays=False)
+
 VERSIONS: Final[Mapping[int, Version]] = {
     version.number: version
     for version in (
-        Version(
-            number=3,
-            field="upload-incomplete",
-            inverse=True,
-            silence_ends=True,
-            tells_progress=False,
-            partial_type=False,
-            lifetime=None,
-            problems=frozenset(),
-            targets_tell=False,
-            strict_lookups=True,
-            gone_status=404,
-            append_status=201,
-            overrun_voids=False,
-        ),
-        Version(
-            number=4,
-            tells_progress=False,
-            partial_type=False,
-            lifetime=None,
-            problems=frozenset(),
-            targets_tell=False,
-            strict_lookups=True,
-            gone_status=404,
-            append_status=201,
-            overrun_voids=False,
-        ),
-        Version(
-            number=5,
-            partial_type=False,
-            lifetime=None,
-            problems=frozenset(),
-            targets_tell=False,
-            strict_lookups=True,
-            gone_status=404,
-            append_status=201,
-            overrun_voids=False,
-            length_ends=True,
-        ),
-        Version(
-            number=6,
-            lifetime="expires",
-            problems=_EARLY,
-            targets_tell=False,
-            strict_lookups=True,
-            gone_status=404,
-            append_status=201,
-            overrun_voids=False,
-            length_ends=True,
-        ),
-        Version(number=7, problems=_WITH_LENGTH, replays=False),
-        Version(number=8, problems=_WITH_LENGTH, replays=False),
+        _THREE,
+        _FOUR,
+        _FIVE,
+        _SIX,
+        _SEVEN,
+        replace(_SEVEN, number=8),
         Version(number=9),
         Version(number=10),
     )
