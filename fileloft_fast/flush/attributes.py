@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from fileloft_fast.stores.remote.objects import Attributes
+from fileloft_fast.stores.running import texts_of_digests
 from fileloft_fast.tus.download import INLINE, disposition, media_type
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def attributes_of(info: UploadInfo, *, zstd: bool = False) -> Attributes:
 
 def _metadata(info: UploadInfo) -> dict[str, str]:
     metadata = {ID_NAME: str(info.id)}
-    metadata |= {f"{_OWN}{each.algorithm}": each.digest.hex() for each in info.digests}
+    metadata |= {f"{_OWN}{name}": text for name, text in texts_of_digests(info.digests).items()}
     room = LARGEST - sum(len(name) + len(text) for name, text in metadata.items())
     for key, value in info.metadata.pairs:
         name = key.lower().replace("_", "-")

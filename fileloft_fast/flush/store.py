@@ -17,6 +17,7 @@ from fileloft_fast.flush.concatenation import Concatenation
 from fileloft_fast.flush.download import Downloads
 from fileloft_fast.flush.found import Found, RemoteFound, SpoolFound
 from fileloft_fast.stores import Look
+from fileloft_fast.stores.appending import append_at_once
 from fileloft_fast.stores.fs.hashing import begun
 from fileloft_fast.stores.running import Running
 
@@ -110,7 +111,7 @@ class SpooledStore:
             await self._mode.confirm(found)
             return found.info
         if found.info.hashes:
-            return await self._append_hashed(found, body)
+            return await append_at_once(await self.open(found), body)
         opened, shipment = await self._opened(found)
         async with self._discarding(shipment):
             await self._dock.flusher.room_for(shipment)
@@ -121,15 +122,6 @@ class SpooledStore:
             return await self._mode.committed(shipment, info)
         finally:
             self._dock.release(shipment)
-
-    async def _append_hashed(self, found: Found, body: bytes) -> UploadInfo:
-        appender = await self.open(found)
-        try:
-            await appender.write(body)
-        except BaseException:
-            await appender.keep()
-            raise
-        return await appender.commit()
 
     async def open(
         self, found: Found, *, checked: bool = False, algorithm: str | None = None

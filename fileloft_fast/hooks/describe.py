@@ -18,6 +18,7 @@ from fileloft_fast.hooks.wire import (
     HookUpload,
 )
 from fileloft_fast.model import Concat
+from fileloft_fast.stores.running import texts_of_digests
 
 if TYPE_CHECKING:
     from fileloft_fast.model import RequestHead, UploadInfo
@@ -114,5 +115,5 @@ def _upload(info: UploadInfo) -> HookUpload:
         is_final=info.concat is Concat.FINAL,
         partial_uploads=list(info.partials) or None,
         owner=info.owner or UNSET,
-        digests={each.algorithm: each.digest.hex() for each in info.digests} or UNSET,
+        digests=texts_of_digests(info.digests) or UNSET,
     )

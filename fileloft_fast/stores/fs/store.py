@@ -17,6 +17,7 @@ from fileloft_fast.dataplane import SYNC_DATA, SYNC_NAME, SYNC_NONE, Engine
 from fileloft_fast.errors import StoreError, UploadExistsError, UploadNotFoundError
 from fileloft_fast.model import Checksum, FileSlice, Offset, UploadId, UploadInfo
 from fileloft_fast.observe.board import Board
+from fileloft_fast.stores.appending import append_at_once
 from fileloft_fast.stores.fs.appender import FsAppender
 from fileloft_fast.stores.fs.failures import store_error
 from fileloft_fast.stores.fs.found import FsFound
@@ -179,13 +180,8 @@ class FsStore:
         if not body and not info.complete:
             return found.info
         if self.promised(info) != SYNC_NONE or is_to_be_hashed(found):
-            appender = await self.open(found)  # which knows what a sync that fails means
-            try:
-                await appender.write(body)
-            except BaseException:
-                await appender.keep()
-                raise
-            return await appender.commit()
+            # The appender knows what a sync that fails means.
+            return await append_at_once(await self.open(found), body)
         try:
             await self.engine.append(
                 self.directory, info.id.encode(), body, found.info.offset, SYNC_NONE
