@@ -48,6 +48,29 @@ class Capability(StrEnum):
     DOWNLOAD = "download"
 
 
+class ResumableMode(StrEnum):
+    """Which requests are taken for those of the IETF's protocol.
+
+    ``DRAFTS``: those that name a version that is spoken. ``ON``: those of the final form, too.
+    """
+
+    OFF = "off"
+    DRAFTS = "drafts"
+    ON = "on"
+
+
+class InterimMode(StrEnum):
+    """Who is sent the interim answers of the IETF's protocol. ``AUTO``: who comes by no proxy.
+
+    nginx takes a 104 for the final answer, up to its newest version (1.31): the client's HTTP/2
+    stream breaks by it, or its connection hangs.
+    """
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class Concat(StrEnum):
     """An upload's part in a concatenation (tus 1.0, Concatenation)."""
 

@@ -15,7 +15,7 @@ from fileloft_fast.http1.limits import READ_BUFFER_BYTES, SECURE_BUFFER_BYTES
 from fileloft_fast.http1.routes import Routes
 from fileloft_fast.http1.site import Patience, Site
 from fileloft_fast.observe.access_log import AccessLog
-from fileloft_fast.resumable.rules import Interim, Mode, ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules, least_size
 from fileloft_fast.tus.forwarded import with_client
 from fileloft_fast.tus.rules import CorsRules, TusRules
 from fileloft_fast.uploads.counted import CountedAnswers
@@ -129,12 +129,11 @@ def tus_rules(settings: Settings) -> TusRules:
 
 def resumable_rules(settings: Settings, rules: TusRules) -> ResumableRules:
     """Return what the IETF's protocol needs besides *rules*, the paths and sizes of both."""
-    least = settings.resumable_min_size_bytes
     return ResumableRules(
         tus=rules,
-        mode=Mode(settings.resumable.value),
-        min_size=min(least, rules.max_size or least),  # a storage may take little
+        mode=settings.resumable,
+        min_size=least_size(settings.resumable_min_size_bytes, rules.max_size),
         max_append_size=settings.resumable_max_append_bytes,
         min_append_size=settings.resumable_min_append_bytes,
-        interim=Interim(settings.resumable_interim.value),
+        interim=settings.resumable_interim,
     )

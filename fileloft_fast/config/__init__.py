@@ -16,7 +16,7 @@ from fileloft_fast.config.environment import (
 )
 from fileloft_fast.config.hook_values import HookEvent
 from fileloft_fast.config.networks import Networks
-from fileloft_fast.config.resuming import DigestMode, InterimMode, ResumableMode
+from fileloft_fast.config.resuming import DigestMode
 from fileloft_fast.config.rows import Row
 from fileloft_fast.config.settings import ROWS, Settings
 from fileloft_fast.config.storage_values import (
@@ -44,13 +44,11 @@ __all__ = [
     "BindAddress",
     "DigestMode",
     "HookEvent",
-    "InterimMode",
     "LockMode",
     "LogFormat",
     "Networks",
     "PathRules",
     "Reading",
-    "ResumableMode",
     "Row",
     "Settings",
     "StorageBackend",

@@ -9,22 +9,7 @@ from enum import StrEnum
 from fileloft_fast.config.rows import setting
 from fileloft_fast.config.serving import Serving
 from fileloft_fast.config.values import parse_size, parse_word
-
-
-class ResumableMode(StrEnum):
-    """Which requests are taken for those of the IETF's protocol."""
-
-    OFF = "off"
-    DRAFTS = "drafts"
-    ON = "on"
-
-
-class InterimMode(StrEnum):
-    """Who is sent the interim answers of the IETF's protocol."""
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
+from fileloft_fast.model import InterimMode, ResumableMode
 
 
 class DigestMode(StrEnum):

@@ -20,7 +20,15 @@ from fileloft_fast.errors import (
     TooSmallError,
     UploadNotFoundError,
 )
-from fileloft_fast.model import Capability, Checksum, Offset, RequestHead, UploadId, UploadInfo
+from fileloft_fast.model import (
+    Capability,
+    Checksum,
+    Offset,
+    RequestHead,
+    ResumableMode,
+    UploadId,
+    UploadInfo,
+)
 from fileloft_fast.resumable.digests import parse_digests, parse_wish
 from fileloft_fast.resumable.headers import (
     FLAGS,
@@ -33,7 +41,7 @@ from fileloft_fast.resumable.headers import (
     maybe_version,
 )
 from fileloft_fast.resumable.metadata import representation_metadata
-from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, Version
 from fileloft_fast.resumable.wanted import ResumptionPlan, Wanted
 from fileloft_fast.tus.effects import Append, Create, Inspect, Options, Terminate
@@ -47,8 +55,8 @@ BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNE
 _OF_APPENDS: Final = ("upload-offset", "upload-complete", "upload-incomplete", "upload-length")
 # Names of the module: before Python 3.12, a look at an enum's member costs as much as a call.
 _CREATION: Final = Capability.CREATION
-_OFF: Final = Mode.OFF
-_ON: Final = Mode.ON
+_OFF: Final = ResumableMode.OFF
+_ON: Final = ResumableMode.ON
 
 
 def claim(head: RequestHead, rules: ResumableRules) -> Version | None:

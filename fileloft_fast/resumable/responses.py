@@ -37,7 +37,7 @@ from fileloft_fast.errors.base import code_of
 from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
 from fileloft_fast.resumable.headers import LARGEST, PARTIAL, render_ends, render_version
 from fileloft_fast.resumable.plan import BODILESS
-from fileloft_fast.resumable.rules import ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules, least_size
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Problem, Version
 from fileloft_fast.tus.digests import digest_fields
 from fileloft_fast.tus.location import render_location
@@ -266,7 +266,7 @@ def _sizes(rules: ResumableRules, largest: int) -> list[str]:
     """Return the members of ``Upload-Limit`` that hold as long as *largest* does, 0 for none."""
     values = (
         ("max-size", largest),
-        ("min-size", min(rules.min_size, largest) if largest else rules.min_size),
+        ("min-size", least_size(rules.min_size, largest)),
         ("max-append-size", rules.max_append_size),
         ("min-append-size", rules.min_append_size),
     )

@@ -1,10 +1,9 @@
 """What this server allows by this protocol, as one frozen value."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
-from fileloft_fast.model import RequestHead
+from fileloft_fast.model import InterimMode, RequestHead, ResumableMode
 from fileloft_fast.tus.rules import TusRules
 
 # What a proxy adds to a request that it passes on.
@@ -13,32 +12,9 @@ _PROXIED: Final = frozenset(
 )
 
 
-class Mode(StrEnum):
-    """Which requests are taken for resumable ones.
-
-    ``DRAFTS``: those that name a version that is spoken. ``ON``: those of the final form, too.
-    """
-
-    OFF = "off"
-    DRAFTS = "drafts"
-    ON = "on"
-
-
-class Interim(StrEnum):
-    """Who is sent interim answers. ``AUTO``: who comes by no proxy.
-
-    nginx takes a 104 for the final answer, up to its newest version (1.31): the client's HTTP/2
-    stream breaks by it, or its connection hangs.
-    """
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
-
-
 # Names of the module: before Python 3.12, a look at an enum's member costs as much as a call.
-_AUTO: Final = Interim.AUTO
-_ON: Final = Interim.ON
+_AUTO: Final = InterimMode.AUTO
+_ON: Final = InterimMode.ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +26,11 @@ class ResumableRules:
     """
 
     tus: TusRules = field(default_factory=TusRules)
-    mode: Mode = Mode.DRAFTS
+    mode: ResumableMode = ResumableMode.DRAFTS
     min_size: int = 0
     max_append_size: int = 0
     min_append_size: int = 0
-    interim: Interim = Interim.AUTO
+    interim: InterimMode = InterimMode.AUTO
 
     def __post_init__(self) -> None:
         if 0 < self.max_append_size < self.min_append_size:
@@ -69,3 +45,11 @@ class ResumableRules:
         if self.interim is _AUTO:
             return _PROXIED.isdisjoint(head.headers)
         return self.interim is _ON
+
+
+def least_size(min_size: int, max_size: int) -> int:
+    """Return the smallest upload that is resumed where none is larger than *max_size*, 0 for any.
+
+    A storage, or a token, may allow less than what the server's *min_size* asks for.
+    """
+    return min(min_size, max_size or min_size)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from fileloft_fast.model import Offset, RequestHead, Response, UploadInfo
+from fileloft_fast.model import Offset, RequestHead, Response, ResumableMode, UploadInfo
 from fileloft_fast.resumable.headers import INTEROP
 from fileloft_fast.resumable.plan import claim
 from fileloft_fast.resumable.responses import METHODS, ResumableAnswers, answers_by_version
-from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, Version
 from fileloft_fast.tus.responses import ALLOW_METHODS, Answers
 
@@ -29,13 +29,13 @@ class SpeakingAnswers(Answers):
         target_status: int = 201,
         claim: Claim = claim,
     ) -> None:
-        methods = ALLOW_METHODS if rules.mode is Mode.OFF else METHODS
+        methods = ALLOW_METHODS if rules.mode is ResumableMode.OFF else METHODS
         super().__init__(rules.tus, methods=methods)
         self.resumable = rules
         self._claim = claim
         self._by_version = answers_by_version(rules, clock, target_status=target_status)
         # The field without which a request is tus's; in the final form there is none.
-        self.mark = None if rules.mode is Mode.ON else INTEROP
+        self.mark = None if rules.mode is ResumableMode.ON else INTEROP
         self._asked: RequestHead | None = None
         self._spoken: ResumableAnswers | None = None
 
@@ -58,7 +58,7 @@ class SpeakingAnswers(Answers):
         if speaker is not None:
             return speaker.options(head)
         response = super().options(head)
-        if self.resumable.mode is Mode.OFF:
+        if self.resumable.mode is ResumableMode.OFF:
             return response
         return replace(response, own=(*response.own, *self._by_version[FINAL.number].limits()))
 

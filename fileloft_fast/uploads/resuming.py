@@ -21,7 +21,7 @@ from fileloft_fast.errors import (
     StoreError,
     TooLargeError,
 )
-from fileloft_fast.model import Offset
+from fileloft_fast.model import Offset, ResumableMode
 from fileloft_fast.resumable.plan import (
     awaits_end_of,
     claim,
@@ -32,9 +32,8 @@ from fileloft_fast.resumable.plan import (
     plan_create,
     plan_end,
 )
-from fileloft_fast.resumable.rules import Mode, ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules, least_size
 from fileloft_fast.resumable.wanted import ResumptionPlan, Wanted, effect_of
-from fileloft_fast.tus.plan import plan as plan_tus
 from fileloft_fast.uploads.intake import check_expected, hashed
 from fileloft_fast.uploads.progressing import Telling
 from fileloft_fast.uploads.service import KEPT, Service
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from fileloft_fast.tus.rules import TusRules
     from fileloft_fast.uploads.locks import Hold
 
-_OFF: Final = ResumableRules(mode=Mode.OFF)
+_OFF: Final = ResumableRules(mode=ResumableMode.OFF)
 
 # Once a 104 has named it, the client may ask for the upload whatever became of the request.
 _KEPT_IF_NAMED: Final = (*KEPT, StoreError, ChecksumMismatchError, InconsistentLengthError)
@@ -81,7 +80,7 @@ class ResumingService(Service):
     def _plan(self, head: RequestHead, rules: TusRules) -> Effect:
         version = claim(head, self._resumable)
         if version is None:
-            return plan_tus(head, rules)  # every request passes here, and super() is dear
+            return super()._plan(head, rules)
         return effect_of(plan(head, version, self._with(rules)))
 
     async def _plan_append(self, head: RequestHead, info: UploadInfo, wanted: Append) -> AppendPlan:
@@ -94,16 +93,17 @@ class ResumingService(Service):
             except OverrunError:
                 await self._void_by(head, info, resumption)
                 raise
-        # What is to be verified is complete after that, not when its bytes are there.
-        awaits_end = planned.awaits_end or (bool(info.expected) and not info.complete)
-        return replace(planned, awaits_end=awaits_end) if info.expected else planned
+        if info.expected and not info.complete:
+            # What is to be verified is complete after that, not when its bytes are there.
+            return replace(planned, awaits_end=True)
+        return planned
 
     def _with(self, rules: TusRules) -> ResumableRules:
         """Return the rules of this protocol that go with those of tus for one token."""
         ours = self._resumable
         if rules is ours.tus:
             return ours
-        least = min(ours.min_size, rules.max_size) if rules.max_size else ours.min_size
+        least = least_size(ours.min_size, rules.max_size)
         return dataclasses.replace(ours, tus=rules, min_size=least)
 
     # -- creation -------------------------------------------------------------------------------

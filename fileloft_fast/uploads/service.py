@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -167,16 +168,15 @@ class Service(Admitting):
 
     # What another protocol does otherwise; see ``uploads.resuming``.
 
-    def _drafted(self, info: UploadInfo, wanted: Create) -> UploadInfo:  # noqa: ARG002
+    @abstractmethod
+    def _drafted(self, info: UploadInfo, wanted: Create) -> UploadInfo:
         """Return what is to be made, with what another protocol wants of it."""
-        return info
 
+    @abstractmethod
     async def _make_resumable(
         self, head: RequestHead, info: UploadInfo, wanted: Create, body: Body
     ) -> UploadInfo:
         """Make *info* as another protocol wants it."""
-        planned = plan_create(wanted, self._rules_for(head))
-        return await self._make_held(head, info, wanted, planned, body)
 
     async def _begin(
         self,
@@ -192,6 +192,7 @@ class Service(Admitting):
         """Return what an append may do where not tus alone has a say in it."""
         return plan_append(info, wanted, self._rules_for(head))
 
+    @abstractmethod
     async def _take_resumable(  # noqa: PLR0913, PLR0917 - see _take
         self,
         head: RequestHead,
@@ -202,11 +203,11 @@ class Service(Admitting):
         hold: Hold,
     ) -> UploadInfo:
         """Store what was planned as another protocol wants it."""
-        return await self._take(head, found, wanted, planned, body, hold)
 
+    @abstractmethod
     async def _bring_resumable(  # noqa: PLR0913, PLR0917 - see _bring
         self,
-        head: RequestHead,  # noqa: ARG002 - for who tells of the progress
+        head: RequestHead,
         found: Found,
         wanted: Append | Create,
         body: Body,
@@ -214,7 +215,6 @@ class Service(Admitting):
         hold: Hold,
     ) -> UploadInfo:
         """Store the bytes of *body* as another protocol wants it."""
-        return await self._intake.bring(found, wanted, body, room, hold)
 
     def _kept(self, wanted: Create) -> tuple[type[FileloftError], ...]:  # noqa: ARG002
         """Return the errors after which what a creation has made stays."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fileloft_fast.config import DigestMode, InterimMode, ResumableMode, read_settings
+from fileloft_fast.config import DigestMode, read_settings
 from fileloft_fast.errors import ConfigError
+from fileloft_fast.model import InterimMode, ResumableMode
 
 
 def test_drafts_are_spoken_and_nothing_is_hashed_unless_somebody_says_so() -> None:

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fileloft_fast.model import Offset, RequestHead, Response, UploadId, UploadInfo
+from fileloft_fast.model import (
+    InterimMode,
+    Offset,
+    RequestHead,
+    Response,
+    ResumableMode,
+    UploadId,
+    UploadInfo,
+)
 from fileloft_fast.resumable.headers import PARTIAL
 from fileloft_fast.resumable.plan import claim, plan
 from fileloft_fast.resumable.responses import ResumableAnswers
-from fileloft_fast.resumable.rules import Interim, Mode, ResumableRules
+from fileloft_fast.resumable.rules import ResumableRules
 from fileloft_fast.resumable.versions import FINAL, VERSIONS, Version
 from fileloft_fast.tus.rules import TusRules
 
@@ -36,8 +44,8 @@ def name_of(version: Version) -> str:
 
 def rules(
     *,
-    mode: Mode = Mode.ON,
-    interim: Interim = Interim.AUTO,
+    mode: ResumableMode = ResumableMode.ON,
+    interim: InterimMode = InterimMode.AUTO,
     max_size: int = 0,
     **settings: int,
 ) -> ResumableRules:

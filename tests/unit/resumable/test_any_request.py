@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fileloft_fast.errors import InconsistentLengthError, OverrunError, WireError
-from fileloft_fast.model import Offset, RequestHead
+from fileloft_fast.model import Offset, RequestHead, ResumableMode
 from fileloft_fast.resumable.plan import claim, plan, plan_append, plan_create, plan_end
-from fileloft_fast.resumable.rules import Mode
 from fileloft_fast.tus.effects import Append, Create
 from tests.unit.resumable.heads import (
     COLLECTION,
@@ -48,17 +47,17 @@ _VALUES = st.one_of(
     path=st.sampled_from([COLLECTION, "/files", UPLOAD, "*", "/files/..", "/elsewhere"]),
     fields=st.dictionaries(st.sampled_from(_NAMES), _VALUES),
     size=st.one_of(st.none(), st.integers(0, 20)),
-    mode=st.sampled_from(Mode),
+    mode=st.sampled_from(ResumableMode),
 )
 def test_any_request_is_somebody_elses_or_planned_or_refused_with_an_answer(
-    method: str, path: str, fields: dict[str, str], size: int | None, mode: Mode
+    method: str, path: str, fields: dict[str, str], size: int | None, mode: ResumableMode
 ) -> None:
     head = RequestHead(method, path, fields, content_length=size, chunked=size is None)
     by = rules(mode=mode, max_size=15)
     version = claim(head, by)
     if version is None:
         return
-    assert mode is not Mode.OFF
+    assert mode is not ResumableMode.OFF
     try:
         asked = plan(head, version, by)
     except WireError as error:

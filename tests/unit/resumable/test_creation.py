@@ -15,8 +15,8 @@ from fileloft_fast.errors import (
     UnauthorizedError,
     UploadNotFoundError,
 )
+from fileloft_fast.model import InterimMode, ResumableMode
 from fileloft_fast.resumable.plan import claim, claim_creation, plan_create, plan_creation
-from fileloft_fast.resumable.rules import Interim, Mode
 from fileloft_fast.resumable.versions import FINAL
 from fileloft_fast.tus.effects import Create, Options
 from tests.unit.resumable.heads import (
@@ -80,26 +80,26 @@ def test_i01_the_final_answer_is_the_targets(version: Version) -> None:
 
 
 @pytest.mark.parametrize("number", [None, "2", "11", "8.0", '"8"', "x", "", "?1", "-8", "8, 8"])
-@pytest.mark.parametrize("mode", [Mode.DRAFTS, Mode.ON])
+@pytest.mark.parametrize("mode", [ResumableMode.DRAFTS, ResumableMode.ON])
 def test_i02_without_a_version_that_is_spoken_it_is_no_resumable_upload(
-    number: str | None, mode: Mode
+    number: str | None, mode: ResumableMode
 ) -> None:
     request = creation(EVERY[-2], {"upload-draft-interop-version": number}, size=10)
     assert claim(request, rules(mode=mode)) is (
-        FINAL if number is None and mode is Mode.ON else None
+        FINAL if number is None and mode is ResumableMode.ON else None
     )
 
 
 @every_version
 def test_i02_switched_off_nothing_is_claimed(version: Version) -> None:
-    by = rules(mode=Mode.OFF)
+    by = rules(mode=ResumableMode.OFF)
     for request in (creation(version), append(version, 0), head(version, "HEAD", UPLOAD)):
         assert claim(request, by) is None
 
 
 @every_version
 def test_i02_drafts_alone_leave_the_final_form_to_others(version: Version) -> None:
-    claimed = claim(creation(version, size=1), rules(mode=Mode.DRAFTS))
+    claimed = claim(creation(version, size=1), rules(mode=ResumableMode.DRAFTS))
     assert claimed is (None if version is FINAL else version)
 
 
@@ -257,7 +257,7 @@ def test_i13_who_waits_for_100_gets_104_as_everybody_does(version: Version) -> N
 @every_version
 def test_i14_nothing_interim_for_http_1_0(version: Version) -> None:
     request = creation(version, size=5, http10=True)
-    for interim in Interim:
+    for interim in InterimMode:
         by = rules(interim=interim)
         assert not wanted(request, by).announces
         assert answers(version, by).progressed(request, upload(3).offset) is None
@@ -278,21 +278,21 @@ def test_a_proxy_may_break_by_interim_answers_and_is_sent_them_only_where_it_doe
     version: Version, told: dict[str, str | None]
 ) -> None:
     request = creation(version, told, size=5)
-    by_interim = {each: rules(interim=each) for each in Interim}
+    by_interim = {each: rules(interim=each) for each in InterimMode}
     assert {each for each, by in by_interim.items() if wanted(request, by).announces} == {
-        Interim.ON
+        InterimMode.ON
     }
     for each, by in by_interim.items():
         own = answers(version, by)
         told_progress = own.progressed(request, upload(3).offset) is not None
-        assert told_progress == (each is Interim.ON and version.tells_progress)
+        assert told_progress == (each is InterimMode.ON and version.tells_progress)
 
 
 @every_version
 def test_nobody_is_sent_interim_answers_where_they_are_off(version: Version) -> None:
     request = creation(version, size=5)
-    announcing = {each for each in Interim if wanted(request, rules(interim=each)).announces}
-    assert announcing == {Interim.AUTO, Interim.ON}
+    announcing = {each for each in InterimMode if wanted(request, rules(interim=each)).announces}
+    assert announcing == {InterimMode.AUTO, InterimMode.ON}
 
 
 @every_version
@@ -358,8 +358,8 @@ def test_a_target_of_another_room_is_uploaded_to_by_its_own_methods(
     target = head(version, method, "/photos/a/b", ends_field(version, ends=True), size=5)
     assert claim_creation(target, RULES) is version
     assert plan_creation(target, version, RULES).effect == Create(length=5, has_body=True, size=5)
-    assert claim_creation(target, rules(mode=Mode.OFF)) is None
-    drafts = claim_creation(target, rules(mode=Mode.DRAFTS))
+    assert claim_creation(target, rules(mode=ResumableMode.OFF)) is None
+    drafts = claim_creation(target, rules(mode=ResumableMode.DRAFTS))
     assert drafts is (None if version is FINAL else version)
     assert claim_creation(head(version, method, "/photos/a/b", size=5), RULES) is None
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fileloft_fast.errors import ContentTypeError, OffsetConflictError, UploadNotFoundError
-from fileloft_fast.model import Offset
-from fileloft_fast.resumable.rules import Mode
+from fileloft_fast.model import Offset, ResumableMode
 from fileloft_fast.resumable.speaking import SpeakingAnswers
 from fileloft_fast.resumable.versions import FINAL, VERSIONS
 from fileloft_fast.tus.responses import Answers
@@ -30,7 +29,7 @@ from tests.unit.tus import heads as tus
 if TYPE_CHECKING:
     from fileloft_fast.resumable.versions import Version
 
-BY = rules(mode=Mode.DRAFTS, max_size=100)
+BY = rules(mode=ResumableMode.DRAFTS, max_size=100)
 SPEAKING = SpeakingAnswers(BY, lambda: NOW)
 TUS = Answers(BY.tus)
 INFO = upload(5, 20)
@@ -72,11 +71,11 @@ def test_tus_is_answered_as_if_there_was_nothing_else() -> None:
     assert SPEAKING.progressed(making, Offset(7)) is None
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_i28_whoever_asks_for_options_is_told_the_limits(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", ResumableMode)
+def test_i28_whoever_asks_for_options_is_told_the_limits(mode: ResumableMode) -> None:
     speaking = SpeakingAnswers(rules(mode=mode, max_size=100), lambda: NOW)
     told = fields_of(speaking.options(head(FINAL, "OPTIONS", COLLECTION)))
-    assert told.get("upload-limit") == (None if mode is Mode.OFF else "max-size=100")
+    assert told.get("upload-limit") == (None if mode is ResumableMode.OFF else "max-size=100")
     assert told["tus-version"] == "1.0.0"
 
 
@@ -104,13 +103,13 @@ READ_BY_PAGES = (
 )
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_a_page_of_another_origin_may_do_all_that_a_client_can(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", ResumableMode)
+def test_a_page_of_another_origin_may_do_all_that_a_client_can(mode: ResumableMode) -> None:
     speaking = SpeakingAnswers(rules(mode=mode), lambda: NOW)
     asked = head(FINAL, "OPTIONS", COLLECTION, {"origin": "https://page.example"})
     told = fields_of(speaking.options(asked))
     methods = told["access-control-allow-methods"].split(",")
-    assert ("PUT" in methods) == (mode is not Mode.OFF)
+    assert ("PUT" in methods) == (mode is not ResumableMode.OFF)
     assert {"POST", "PATCH", "HEAD", "GET", "DELETE", "OPTIONS"} <= set(methods)
     assert set(SENT_BY_PAGES) <= set(told["access-control-allow-headers"].lower().split(","))
     assert set(READ_BY_PAGES) <= set(told["access-control-expose-headers"].lower().split(","))

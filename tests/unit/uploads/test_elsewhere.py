@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from fileloft_fast.errors import NotStoredError, RemoteUnavailableError, ShuttingDownError
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.model import ByteStream, Offset, Response, UploadId, UploadInfo
-from fileloft_fast.uploads import Locks, Service
+from fileloft_fast.uploads import Locks
 from fileloft_fast.uploads.expiry import Expiry
 from fileloft_fast.uploads.intake import Intake
+from fileloft_fast.uploads.resuming import ResumingService
 from tests.unit.sides import Side
 from tests.unit.tus.heads import ID, UPLOAD, head, rules
 
@@ -67,7 +68,7 @@ class Depot:
 
 
 def play(
-    scene: Callable[[Service, Depot, Locks], Coroutine[Any, Any, None]],
+    scene: Callable[[ResumingService, Depot, Locks], Coroutine[Any, Any, None]],
     **depot: Any,
 ) -> None:
     """Run *scene* with the service of a depot."""
@@ -76,20 +77,20 @@ def play(
         store, locks, tus = Depot(**depot), Locks(20), rules()
         kept = cast("AnyStore", store)
         intake = Intake(store=kept, algorithms=tus.algorithms, idle_ms=1000, min_rate=0)
-        service = Service(tus, kept, locks, intake, Expiry(None))
+        service = ResumingService(tus, kept, locks, intake, Expiry(None))
         async with asyncio.timeout(60):
             await scene(service, store, locks)
 
     asyncio.run(run())
 
 
-async def ask(service: Service, method: str, **fields: str) -> Response:
+async def ask(service: ResumingService, method: str, **fields: str) -> Response:
     request = head(method, UPLOAD, {name.replace("_", "-"): v for name, v in fields.items()})
     return await service.answer(request, RequestBody(Side(), asyncio.get_running_loop(), request))
 
 
 def test_a_finished_upload_is_told_of_once_it_is_confirmed() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         store.gate.clear()
         asking = asyncio.create_task(ask(service, "HEAD"))
         while "confirm" not in store.asked:  # noqa: ASYNC110 - a list
@@ -102,7 +103,7 @@ def test_a_finished_upload_is_told_of_once_it_is_confirmed() -> None:
 
 
 def test_what_is_not_confirmed_is_not_told() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         store.failure = NotStoredError("not yet")
         answer = await ask(service, "HEAD")
         assert (answer.status, answer.close) == (503, False)
@@ -113,7 +114,7 @@ def test_what_is_not_confirmed_is_not_told() -> None:
 
 
 def test_a_store_that_is_down_is_never_a_404_and_leaves_the_connection() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         store.failure = RemoteUnavailableError("down")
         for method in ("HEAD", "GET"):
             answer = await ask(service, method)
@@ -123,7 +124,7 @@ def test_a_store_that_is_down_is_never_a_404_and_leaves_the_connection() -> None
 
 
 def test_a_guarded_upload_is_looked_at_only_when_nobody_holds_it() -> None:
-    async def scene(service: Service, store: Depot, locks: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, locks: Locks) -> None:
         async with locks.hold(ID):
             asking = asyncio.create_task(ask(service, "HEAD"))
             while len(locks.queues[ID]) < 2:  # noqa: ASYNC110 - a queue
@@ -137,7 +138,7 @@ def test_a_guarded_upload_is_looked_at_only_when_nobody_holds_it() -> None:
 
 
 def test_a_look_that_waits_ends_when_the_server_stops() -> None:
-    async def scene(service: Service, _: Depot, locks: Locks) -> None:
+    async def scene(service: ResumingService, _: Depot, locks: Locks) -> None:
         async with locks.hold(ID):
             asking = asyncio.create_task(ask(service, "HEAD"))
             while len(locks.queues[ID]) < 2:  # noqa: ASYNC110 - a queue
@@ -149,7 +150,7 @@ def test_a_look_that_waits_ends_when_the_server_stops() -> None:
 
 
 def test_a_download_reads_exactly_the_range() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         answer = await ask(service, "GET", Range="bytes=2-4")
         assert (answer.status, store.asked) == (206, ["load", "locate", (2, 3)])
         assert isinstance(answer.body, ByteStream)
@@ -159,7 +160,7 @@ def test_a_download_reads_exactly_the_range() -> None:
 
 
 def test_a_download_is_sent_to_the_store_where_it_has_a_url() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         answer = await ask(service, "GET")
         assert (answer.status, dict(answer.headers)["Location"]) == (302, URL)
         assert store.asked == ["load", "locate"]
@@ -168,7 +169,7 @@ def test_a_download_is_sent_to_the_store_where_it_has_a_url() -> None:
 
 
 def test_a_fresh_copy_needs_no_bytes_and_no_url() -> None:
-    async def scene(service: Service, store: Depot, _: Locks) -> None:
+    async def scene(service: ResumingService, store: Depot, _: Locks) -> None:
         etag = dict((await ask(service, "GET")).headers)["ETag"]
         store.asked.clear()
         answer = await ask(service, "GET", If_None_Match=etag)

@@ -12,9 +12,10 @@ from fileloft_fast.dataplane import Engine
 from fileloft_fast.http1.body import RequestBody
 from fileloft_fast.model import Offset, RequestHead, UploadInfo
 from fileloft_fast.stores import FsStore
-from fileloft_fast.uploads import Locks, Service
+from fileloft_fast.uploads import Locks
 from fileloft_fast.uploads.expiry import Expiry
 from fileloft_fast.uploads.intake import Intake
+from fileloft_fast.uploads.resuming import ResumingService
 from tests.unit.sides import Side
 from tests.unit.tus.heads import ID, UPLOAD, head, patch, rules
 
@@ -45,10 +46,10 @@ def body_of(request: RequestHead, data: bytes) -> RequestBody:
     return body
 
 
-def service_of(store: FsStore, locks: Locks) -> Service:
+def service_of(store: FsStore, locks: Locks) -> ResumingService:
     tus = rules()
     intake = Intake(store=store, algorithms=tus.algorithms, idle_ms=1000, min_rate=0)
-    return Service(tus, store, locks, intake, Expiry(None))
+    return ResumingService(tus, store, locks, intake, Expiry(None))
 
 
 async def settled(*awaited: Awaitable[Any]) -> None:
