@@ -230,8 +230,12 @@ def test_what_the_kernels_still_hold_of_a_dead_connection_is_waited_for_to_its_e
     asyncio.run(scene())
 
 
-def test_a_moment_is_not_quiet_before_somebody_has_read_what_the_socket_has() -> None:
-    """A busy machine lets it pass between two turns of the loop."""
+def test_a_moment_is_not_quiet_before_somebody_has_read_what_the_socket_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy machine lets it pass between two turns of the loop, and a longer wait as well."""
+    monkeypatch.setattr(settling, "_WAIT_S", 0.01)
+    monkeypatch.setattr(settling, "_FLOW_S", 3600)
 
     async def scene() -> None:
         locks, body = Locks(20), Interruptible()
@@ -243,6 +247,20 @@ def test_a_moment_is_not_quiet_before_somebody_has_read_what_the_socket_has() ->
             body.received += 1
             body.pending = False
             await look
+            assert not body.interrupted.is_set()
+
+    asyncio.run(scene())
+
+
+def test_what_nobody_reads_keeps_no_look_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "_WAIT_S", 0.01)
+    monkeypatch.setattr(settling, "_FLOW_S", 0.05)
+
+    async def scene() -> None:
+        locks, body = Locks(20), Interruptible()
+        body.pending = True
+        async with locks.hold(ID, body.as_body):
+            await locks.settle(ID)
             assert not body.interrupted.is_set()
 
     asyncio.run(scene())
