@@ -161,19 +161,18 @@ class Answers:
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
-        fields = [*self._progress(info)]
+        length = ("Upload-Length", str(info.length))
         # Who counts bytes alone would take one for finished that still waits for its end.
         if info.length is None or (info.awaits_end and info.offset == info.length):
-            fields.append(("Upload-Defer-Length", "1"))
-        else:
-            fields.append(("Upload-Length", str(info.length)))
+            length = ("Upload-Defer-Length", "1")
+        fields = (*self._progress(info), length)
         if info.metadata.raw:
-            fields.append(("Upload-Metadata", info.metadata.raw))
+            fields = (*fields, ("Upload-Metadata", info.metadata.raw))
         if info.concat_raw:
-            fields.append(("Upload-Concat", info.concat_raw))
+            fields = (*fields, ("Upload-Concat", info.concat_raw))
         if info.digests:
             fields += digest_fields(info)
-        return Response(200, tuple(fields), common=self.fields(head))
+        return Response(200, fields, common=self.fields(head))
 
     def terminated(self, head: RequestHead) -> Response:
         """Answer a DELETE that was done."""
