@@ -202,7 +202,7 @@ class RequestBody:
         """Send *interim*, with the final answer where that comes next; see ``model.Body``."""
         if self.early is None or self.error is not None or self.head.http10:
             return False
-        needed = "Location" in dict(interim.own)
+        needed = interim.own[0][0] == "Location"  # which is first, where there is one
         if not self.ended:
             return self._side.send_interim(render_interim(interim), needed=needed)
         if needed:

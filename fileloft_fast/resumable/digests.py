@@ -22,13 +22,11 @@ SIZES: Final[Mapping[str, int]] = {"sha256": 32, "sha512": 64}
 _MOST_WANTED: Final = 10
 
 
-def parse_digests(name: str, value: str | None) -> tuple[Checksum, ...]:
+def parse_digests(name: str, value: str) -> tuple[Checksum, ...]:
     """Return the digests of the field *name* that can be checked, in the order of ALGORITHMS.
 
     Raises InvalidHeaderError for what is no dictionary, and for a digest that can be none.
     """
-    if value is None:
-        return ()
     members = maybe_dictionary(value)
     if members is None:
         raise InvalidHeaderError(f"{name} is not a dictionary")
@@ -42,12 +40,12 @@ def parse_digests(name: str, value: str | None) -> tuple[Checksum, ...]:
     return tuple(digests)
 
 
-def parse_wish(value: str | None) -> tuple[str, ...]:
+def parse_wish(value: str) -> tuple[str, ...]:
     """Return the algorithms that ``Want-Repr-Digest`` asks for, the most wanted first.
 
     In the engine's names. 0 is not wanted (RFC 9530 section 4).
     """
-    members = None if value is None else maybe_dictionary(value)
+    members = maybe_dictionary(value)
     if members is None:
         return ()
     wishes = []

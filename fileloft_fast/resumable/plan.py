@@ -164,6 +164,7 @@ def plan_creation(head: RequestHead, version: Version, rules: ResumableRules) ->
     resumes = not (rules.min_size and ends and (length is None or length < rules.min_size))
     if not ends and length is not None and length < rules.min_size:
         raise TooSmallError(f"uploads of less than {rules.min_size} bytes are not resumed")
+    told, wish = fields.get("repr-digest"), fields.get("want-repr-digest")
     return Wanted(
         effect=Create(
             length=length,
@@ -175,8 +176,9 @@ def plan_creation(head: RequestHead, version: Version, rules: ResumableRules) ->
         version=version,
         ends=ends,
         announces=resumes and rules.may_announce(head),
-        representation=parse_digests("Repr-Digest", fields.get("repr-digest")),
-        wishes=parse_wish(fields.get("want-repr-digest")),
+        # Few send these, and a call is dear.
+        representation=parse_digests("Repr-Digest", told) if told is not None else (),
+        wishes=parse_wish(wish) if wish is not None else (),
     )
 
 
@@ -382,5 +384,6 @@ def _room(offset: Offset, length: int | None, rules: ResumableRules) -> int:
 
 def _content_digest(fields: Mapping[str, str]) -> Checksum | None:
     """Return one digest of the content: a second one, of the same bytes, would prove no more."""
-    digests = parse_digests("Content-Digest", fields.get("content-digest"))
+    told = fields.get("content-digest")
+    digests = None if told is None else parse_digests("Content-Digest", told)
     return digests[0] if digests else None

@@ -108,6 +108,12 @@ class ResumableAnswers(Answers):
         # What many answers have in common is rendered once.
         self._naming = (*self._named, *self._limits)
         self._shared = [(*self.fields(None), *self._limits, end) for end in self._ends]
+        self._placed: tuple[RequestHead | None, UploadInfo | None, tuple[str, str], Fields] = (
+            None,
+            None,
+            ("", ""),
+            (),
+        )
 
     # -- interim --------------------------------------------------------------------------------
 
@@ -115,6 +121,8 @@ class ResumableAnswers(Answers):
         """Return the 104 that names the upload; whether it is sent, ``Wanted.announces`` says."""
         location = ("Location", render_location(head, info.id, self._rules))
         limits = self.limits(head, info)
+        # Of a body that is at hand the final answer comes next, and says the same.
+        self._placed = head, info, location, limits
         if limits is self._limits:
             return Response(RESUMPTION_SUPPORTED, (location,), common=self._naming)
         return Response(RESUMPTION_SUPPORTED, (location, *limits), common=self._named)
@@ -139,21 +147,28 @@ class ResumableAnswers(Answers):
 
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a creation, with its body's bytes counted."""
-        location = ("Location", render_location(head, info.id, self._rules))
-        own, common = self._state(head, info)
-        status = self._target_status if info.complete else 201
-        return Response(status, (location, *own, *digest_fields(info)), common=common)
+        asked, named, location, limits = self._placed
+        if asked is not head or named is not info:
+            location = ("Location", render_location(head, info.id, self._rules))
+            limits = self.limits(head, info)
+        complete = info.complete
+        own, common = self._state(head, info, limits, complete=complete)
+        fields = (location, *own)
+        if info.digests:
+            fields = (*fields, *digest_fields(info))
+        return Response(self._target_status if complete else 201, fields, common=common)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""
         if info.complete:
             return self.created(head, info)
-        own, common = self._state(head, info)
+        own, common = self._state(head, info, self.limits(head, info), complete=False)
         return Response(self._version.append_status, own, common=common)
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD and GET: how far the upload is, and never any of its bytes (I15, I16)."""
-        own, common = self._state(head, info)
+        limits = self.limits(head, info)
+        own, common = self._state(head, info, limits, complete=info.complete)
         if info.length is not None:
             own = (*own, ("Upload-Length", str(info.length)))
         return Response(204, (*own, *digest_fields(info)), common=common)
@@ -194,11 +209,12 @@ class ResumableAnswers(Answers):
         largest, bound = head.permit.max_size, self._resumable.tus.max_size
         return self._sizes if 0 < bound <= largest else _sizes(self._resumable, largest)
 
-    def _state(self, head: RequestHead, info: UploadInfo) -> tuple[Fields, Fields]:
+    def _state(
+        self, head: RequestHead, info: UploadInfo, limits: Fields, *, complete: bool
+    ) -> tuple[Fields, Fields]:
         """Return what an answer says of *info*: fields of its own, and those that many share."""
         # tus-js-client needs the offset in every answer, though newer drafts do not (I04).
         offset = ("Upload-Offset", str(info.offset))
-        limits, complete = self.limits(head, info), info.complete
         if limits is self._limits and not self._by_origin:
             return (offset,), self._shared[complete]
         return (offset, self._ends[complete], *limits), self.fields(head)

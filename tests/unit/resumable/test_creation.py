@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from fileloft_fast.errors import (
     ChecksumMismatchError,
@@ -15,7 +16,7 @@ from fileloft_fast.errors import (
     UnauthorizedError,
     UploadNotFoundError,
 )
-from fileloft_fast.model import InterimMode, ResumableMode
+from fileloft_fast.model import InterimMode, ResumableMode, UploadId
 from fileloft_fast.resumable.plan import claim, claim_creation, plan_create, plan_creation
 from fileloft_fast.resumable.versions import FINAL
 from fileloft_fast.tus.effects import Create, Options
@@ -23,6 +24,7 @@ from tests.unit.resumable.heads import (
     COLLECTION,
     EVERY,
     LATE,
+    NOW,
     RULES,
     UPLOAD,
     URL,
@@ -70,6 +72,21 @@ def test_i01_the_interim_answer_names_upload_limits_and_version(version: Version
     if version.lifetime is not None:
         expected["upload-limit"] = "max-size=100"
     assert fields_of(interim) == expected
+
+
+@every_version
+def test_what_was_announced_is_told_again_of_nothing_but_the_same(version: Version) -> None:
+    """Another request, and the same upload later on, have a Location and limits of their own."""
+    by, request, info = rules(max_size=100), creation(version, size=10), upload(10, 10)
+    later = replace(info, expires_at=NOW + 7)
+    other = replace(info, id=UploadId("other"))
+    speaking = answers(version, by)
+    for one in (info, later, other):
+        speaking.announced(request, info)
+        assert speaking.created(request, one) == answers(version, by).created(request, one)
+    elsewhere = replace(request, authority="elsewhere.example")
+    speaking.announced(request, info)
+    assert speaking.created(elsewhere, info) == answers(version, by).created(elsewhere, info)
 
 
 @every_version
