@@ -65,26 +65,26 @@ class SpeakingAnswers(Answers):
     def created(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a creation."""
         # Nearly every request passes here or two below: each call is dear, super() above all.
-        other = self.mark is None or self.mark in head.headers
-        speaker = self._speaker(head) if other else None
-        if speaker is not None:
-            return speaker.created(head, info)
+        if self.mark is None or self.mark in head.headers:
+            speaker = self._speaker(head)
+            if speaker is not None:
+                return speaker.created(head, info)
         return Answers.created(self, head, info)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append."""
-        other = self.mark is None or self.mark in head.headers
-        speaker = self._speaker(head) if other else None
-        if speaker is not None:
-            return speaker.appended(head, info)
+        if self.mark is None or self.mark in head.headers:
+            speaker = self._speaker(head)
+            if speaker is not None:
+                return speaker.appended(head, info)
         return Answers.appended(self, head, info)
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer a look."""
-        other = self.mark is None or self.mark in head.headers
-        speaker = self._speaker(head) if other else None
-        if speaker is not None:
-            return speaker.inspected(head, info)
+        if self.mark is None or self.mark in head.headers:
+            speaker = self._speaker(head)
+            if speaker is not None:
+                return speaker.inspected(head, info)
         return Answers.inspected(self, head, info)
 
     def terminated(self, head: RequestHead) -> Response:

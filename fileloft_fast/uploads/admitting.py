@@ -93,8 +93,10 @@ class Admitting(ABC):
             if self._access is not None:
                 return await self._admit(self._access, head, body)
             # A call less is a percent to the smallest requests of tus.
-            other = self._mark is None or self._mark in head.headers
-            effect = self._plan(head, self._rules) if other else plan(head, self._rules)
+            if self._mark is None or self._mark in head.headers:
+                effect = self._plan(head, self._rules)
+            else:
+                effect = plan(head, self._rules)
             return await self._serve[type(effect)](head, effect, body)
         except FileloftError as error:
             return self.failed(error, head)
@@ -138,7 +140,8 @@ class Admitting(ABC):
                 return await self._load(head, upload)
         await self._locks.settle(upload)
         found = await self._load(head, upload)
-        if found.info.complete and self._locks.is_held(upload):
+        info = found.info  # nearly never full: compared here, that is no call
+        if info.offset == info.length and info.complete and self._locks.is_held(upload):
             # Full, but not yet acknowledged: whoever hears of it must be able to rely on it.
             async with self._locks.hold(upload):
                 found = await self._load(head, upload)

@@ -36,6 +36,7 @@ _SECTOR: Final = 512  # what a disk writes in one piece, so that the mark is nev
 
 NO_MARK: Final = b"%20s" % b"null"
 NO_HASHES: Final = b"null"
+_SPACE: Final = ord(" ")  # the first character of a file that has a slot
 
 
 class _Fast(msgspec.Struct):
@@ -176,10 +177,10 @@ def mark_place(contents: bytes) -> int:
 def parse_info(contents: bytes, upload: UploadId) -> Record:
     """Return what the file says. Raises StoreError where it is not such a file."""
     try:
-        if contents[:1] == b" ":
+        if contents[0] == _SPACE:
             return _parse_with_slot(contents, upload)
         return (_parse_known if len(contents) <= _KNOWN_BYTES else _parse)(contents, upload)
-    except (msgspec.DecodeError, ValueError, RecursionError, WireError) as error:
+    except (msgspec.DecodeError, ValueError, IndexError, RecursionError, WireError) as error:
         raise StoreError(f"{upload}.info cannot be read: {error}") from error
 
 

@@ -56,6 +56,9 @@ class FsStore:
     Raises OSError from the constructor where the directory cannot be made or opened.
     """
 
+    guarded: Final = False
+    """The size of the file says at any time which bytes count."""
+
     def __init__(  # noqa: PLR0913 - settings, by name
         self,
         engine: Engine,
@@ -83,11 +86,6 @@ class FsStore:
         self._free_at = float("-inf")
         self._created_sync = SYNC_NAME if sync is SyncMode.CHUNK else SYNC_NONE
         self._finished_sync = SYNC_NONE if sync is SyncMode.NONE else SYNC_NAME
-
-    @property
-    def guarded(self) -> bool:
-        """False: the size of the file says at any time which bytes count."""
-        return False
 
     def try_own(self, *, alone: bool = True) -> bool:
         """Take the directory for this process; False while another one has it.
