@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fileloft_fast.model import UploadId
 
 _PATIENCE_S: Final = 30.0
-_TTL_S: Final = 1.2
+_TTL_S: Final = 3.0  # a machine may stand still for a second between two renewals
 
 
 @asynccontextmanager
