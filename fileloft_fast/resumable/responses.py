@@ -153,10 +153,8 @@ class ResumableAnswers(Answers):
             limits = self.limits(head, info)
         complete = info.complete
         own, common = self._state(head, info, limits, complete=complete)
-        fields = (location, *own)
-        if info.digests:
-            fields = (*fields, *digest_fields(info))
-        return Response(self._target_status if complete else 201, fields, common=common)
+        status = self._target_status if complete else 201
+        return Response(status, (location, *own, *digest_fields(info)), common=common)
 
     def appended(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer an append: as the creation would have been, where it was the last one (I20)."""

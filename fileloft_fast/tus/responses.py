@@ -161,10 +161,11 @@ class Answers:
 
     def inspected(self, head: RequestHead, info: UploadInfo) -> Response:
         """Answer HEAD. 200, the only status that every client takes (T050); never a body."""
-        length = ("Upload-Length", str(info.length))
         # Who counts bytes alone would take one for finished that still waits for its end.
         if info.length is None or (info.awaits_end and info.offset == info.length):
             length = ("Upload-Defer-Length", "1")
+        else:
+            length = ("Upload-Length", str(info.length))
         fields = (*self._progress(info), length)
         if info.metadata.raw:
             fields = (*fields, ("Upload-Metadata", info.metadata.raw))
