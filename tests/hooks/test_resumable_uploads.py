@@ -48,6 +48,12 @@ def events(hooks: HookServer, upload: str) -> list[str]:
     return [kind for kind in hooks.types(upload) if kind not in ASKED]
 
 
+def wait_for_last(hooks: HookServer, upload: str) -> None:
+    """Wait for what is told last of *upload*: at once, and in no order."""
+    for kind in TOLD_LAST:
+        hooks.wait_for(kind, of=upload)
+
+
 def test_an_upload_is_finished_when_its_client_says_so(up: Resumption, hooks: HookServer) -> None:
     upload = up.create(11, {"Upload-Metadata": metadata(filename="a")}, BODY[:5])
     assert up.took(up.append(upload, 5, BODY[5:]))
@@ -131,8 +137,7 @@ def test_an_upload_that_is_void_is_told_to_be_gone(up: Resumption, hooks: HookSe
         up.assert_gone(upload)
     else:
         assert up.append(upload, 5, BODY[5:], ends=True).status == 201
-        hooks.wait_for("post-finish", of=upload)  # they are told at once, in no order
-        hooks.wait_for("stored", of=upload)
+        wait_for_last(hooks, upload)
     assert ("post-terminate" in events(hooks, upload)) is up.draft.late
     assert ("post-finish" in events(hooks, upload)) is not up.draft.late
 
@@ -147,8 +152,7 @@ def test_an_upload_that_was_named_and_cut_was_made(up: Resumption, hooks: HookSe
     held = up.offset(upload)
     rest = (BODY * 1000)[held:]
     assert up.append(upload, held, rest, ends=True).status == 201
-    hooks.wait_for("post-finish", of=upload)
-    hooks.wait_for("stored", of=upload)
+    wait_for_last(hooks, upload)
     assert events(hooks, upload).count("post-finish") == 1
 
 
@@ -201,8 +205,7 @@ def test_all_bytes_are_not_the_end_for_who_comes_after_a_kill(
         up.assert_awaits_end(upload, BODY)
         last: Answer = up.append(upload, 11, b"", ends=True)
         assert (last.status, up.draft.says(last)) == (201, True)
-        listener.wait_for("post-finish", of=upload)
-        listener.wait_for("stored", of=upload)
+        wait_for_last(listener, upload)
     told = listener.types(upload)
     assert told[0] == "post-create"  # and again where the kill came before the listener's answer
     assert sorted(kind for kind in told if kind != "post-create") == TOLD_LAST

@@ -31,6 +31,11 @@ def files(app: AppServer, storage: str = "public") -> set[str]:
     return {path.name for path in Path(app.server.data, "storages", storage).iterdir()}
 
 
+def wait_until_gone(app: AppServer, before: set[str]) -> None:
+    """Wait until no file is left but of *before*; what others have left may go meanwhile."""
+    wait_until(lambda: not files(app) - before)
+
+
 def is_in_bucket(app: AppServer) -> bool:
     return "s3://" in app.server.settings["FILELOFT_STORAGES"]
 
@@ -157,7 +162,7 @@ def test_an_upload_that_is_cut_leaves_nothing_and_may_come_again(app: AppServer)
         )
         client.sendall(b"x" * 500)
         wait_until(lambda: files(app) != before)
-    wait_until(lambda: not files(app) - before)  # what others have left may go meanwhile
+    wait_until_gone(app, before)
     assert not app.verify("cut")
     assert app.upload(description, b"whole").status == 204
     assert app.verify("cut")
@@ -193,7 +198,7 @@ def test_a_replaced_and_a_deleted_object_leave_the_disk(app: AppServer) -> None:
     assert app.call("DELETE", "/v1/objects/public/gone").status == 204
     assert app.call("DELETE", "/v1/objects/public/gone").status == 404
     assert not app.exists("gone")
-    wait_until(lambda: not files(app) - before)  # what others have left may go meanwhile
+    wait_until_gone(app, before)
 
 
 def test_what_is_not_verified_in_time_is_deleted(app: AppServer) -> None:
@@ -207,7 +212,7 @@ def test_what_is_not_verified_in_time_is_deleted(app: AppServer) -> None:
         assert changed.rowcount == 1
     rows.close()
     assert not app.verify("late")
-    wait_until(lambda: not files(app) - before)  # what others have left may go meanwhile
+    wait_until_gone(app, before)
 
 
 def test_private_objects_are_shown_to_who_has_a_signed_url(app: AppServer) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.stores.backend import Backend
     from tests.stores.redis_server import RedisServer
 
+LEASE_TTL_S: Final = 3.0
+"""A machine may stand still for a second between two renewals."""
+
 _PATIENCE_S: Final = 60.0
 
 

@@ -12,12 +12,18 @@ import pytest
 from fileloft_fast.errors import LockServiceError, UploadLockedError
 from tests.stores.backend import find_openers
 from tests.stores.redis_server import RedisServer
-from tests.stores.replicas import ObjectTown, RedisTown, Replica, Town, fresh_upload, play
+from tests.stores.replicas import (
+    LEASE_TTL_S,
+    ObjectTown,
+    RedisTown,
+    Replica,
+    Town,
+    fresh_upload,
+    play,
+)
 
 _OPENERS = find_openers()
 _VARIANTS: Final = ("unchecked", "blocks")  # of a store whose conditions are the same
-
-_TTL_S: Final = 3.0  # a machine may stand still for a second between two renewals
 
 STORES: Final = sorted(name for name in _OPENERS if not name.endswith(_VARIANTS))
 
@@ -31,12 +37,12 @@ def town(
     directory = tmp_path_factory.mktemp(name)
     with ExitStack() as stack:
         if name == "redis":
-            yield RedisTown(stack.enter_context(RedisServer(directory)), _TTL_S)
+            yield RedisTown(stack.enter_context(RedisServer(directory)), LEASE_TTL_S)
             return
         backend = stack.enter_context(_OPENERS[name](directory))
         if not backend.keeps_conditions:
             pytest.skip("this emulator has no conditional writes")
-        yield ObjectTown(backend, _TTL_S)
+        yield ObjectTown(backend, LEASE_TTL_S)
 
 
 def test_who_asks_gets_the_upload_as_soon_as_its_holder_lets_go(town: Town) -> None:

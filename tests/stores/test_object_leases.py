@@ -16,18 +16,17 @@ from fileloft_fast.stores.remote.objects import Attributes
 from fileloft_fast.uploads.leases import ObjectLeases
 from fileloft_fast.uploads.leases.documents import Document
 from tests.stores.memory import Bucket, MemoryObjects
-from tests.stores.replicas import Replica, fresh_upload, until
+from tests.stores.replicas import LEASE_TTL_S, Replica, fresh_upload, until
 
 if TYPE_CHECKING:
     from fileloft_fast.model import UploadId
 
 _PATIENCE_S: Final = 30.0
-_TTL_S: Final = 3.0  # a machine may stand still for a second between two renewals
 
 
 @asynccontextmanager
 async def site(
-    bucket: Bucket, ttl_s: float = _TTL_S
+    bucket: Bucket, ttl_s: float = LEASE_TTL_S
 ) -> AsyncIterator[tuple[Replica, MemoryObjects]]:
     objects = MemoryObjects(bucket)
     leases = ObjectLeases(objects, "some/", ttl_s)
@@ -136,7 +135,7 @@ def test_a_holder_that_was_asked_goes_on_renewing() -> None:
         async with site(bucket) as (here, _), site(bucket) as (there, _objects):
             held = await here.acquire(upload)
             with pytest.raises(UploadLockedError):
-                await there.acquire(upload, timeout_s=2 * _TTL_S)
+                await there.acquire(upload, timeout_s=2 * LEASE_TTL_S)
             assert not held.lease.lost
             assert document(bucket, upload).asked
             await held.lease.release()
@@ -150,7 +149,8 @@ def test_a_write_without_an_answer_is_looked_up(fault: str) -> None:
         upload = fresh_upload()
         async with site(bucket) as (here, objects):
             getattr(objects.faults, fault)("put")
-            held = await here.acquire(upload, timeout_s=_TTL_S / 2)  # not only once it has ended
+            # not only once it has ended
+            held = await here.acquire(upload, timeout_s=LEASE_TTL_S / 2)
             getattr(objects.faults, fault)("put", times=2)
             before = document(bucket, upload).nonce
             await until(lambda: objects.faults.counts["put"] >= 5)
